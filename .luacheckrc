@@ -1,0 +1,6 @@
+std = "lua54"
+max_line_length = 120
+exclude_files = { "build*", ".cache" }
+files["tests/lua"] = { std = "lua54+busted" }
+files["tests/engine"] = { std = "lua54+busted" }
+files["tests/regress"] = { std = "lua54+busted" }
