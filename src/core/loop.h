@@ -38,11 +38,12 @@ int gantry_loop_step(struct gantry_loop *loop, int64_t timeout_ms, struct gantry
 int64_t gantry_clock_ns(void);
 
 /* Watches `fd`, which stays the caller's: free the watch before closing the descriptor. One watch a descriptor.
- * `events` as above; EPOLLERR and EPOLLHUP are always reported. Fails with WATCH_FAILED. */
+ * `events` as above; EPOLLERR and EPOLLHUP are reported with any. Fails with WATCH_FAILED. */
 int gantry_watch_new(struct gantry_loop *loop, int fd, uint32_t events, gantry_watch_fn *callback, void *data,
                      struct gantry_watch **watch, struct gantry_error *err);
 
-/* Changes the set of events; 0 pauses. Fails with WATCH_FAILED. */
+/* Changes the set of events; 0 pauses: nothing is reported then, not even EPOLLERR and EPOLLHUP, which would come over
+ * and over. Fails with WATCH_FAILED. */
 int gantry_watch_modify(struct gantry_watch *watch, uint32_t events, struct gantry_error *err);
 
 /* Ends the watch. NULL is allowed. */

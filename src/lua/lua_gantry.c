@@ -72,7 +72,8 @@ static int with_traceback(lua_State *L)
 {
     const char *text = lua_tostring(L, 1);
 
-    if (text == NULL) /* an error object: it carries what it needs */
+    /* An error object carries what it needs; a text that has a traceback was traced where it was raised. */
+    if (text == NULL || strstr(text, "\nstack traceback:\n") != NULL)
         return 1;
     luaL_traceback(L, L, text, 1);
     return 1;
@@ -98,6 +99,8 @@ void lua_gantry_unref(lua_State *L, int *ref)
     luaL_unref(L, LUA_REGISTRYINDEX, *ref);
     *ref = LUA_NOREF;
 }
+
+int luaopen_gantry_core(lua_State *L);
 
 static int error_tostring(lua_State *L)
 {
@@ -131,7 +134,7 @@ static int open_part(lua_State *L)
     return luaL_error(L, "gantry.core has no part '%s'", name);
 }
 
-LUALIB_API int luaopen_gantry_core(lua_State *L)
+__attribute__((visibility("default"))) int luaopen_gantry_core(lua_State *L)
 {
     lua_newtable(L);
     make_error_metatable(L);
