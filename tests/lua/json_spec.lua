@@ -1,0 +1,171 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- JSON at the edges: what comes in as Lua values, what goes out, and what is refused by name.
+
+local errors = require "gantry.errors"
+local json = require "gantry.json"
+
+local function refusal(value)
+  local text, err = json.encode(value)
+  assert.is_nil(text)
+  assert.is_true(errors.is(err, "JSON_UNENCODABLE"))
+  return err
+end
+
+describe("json.decode", function()
+  it("makes integers of numbers with an integer value", function()
+    local numbers = { ["137"] = 137, ["-3"] = -3, ["1e3"] = 1000, ["9007199254740992"] = 2 ^ 53, ["-0"] = 0 }
+    for text, number in pairs(numbers) do
+      local value = json.decode(text)
+      assert.equal("integer", math.type(value), text)
+      assert.equal(number, value)
+    end
+    assert.equal(0.5, json.decode "0.5")
+    assert.equal(1e300, json.decode "1e300")
+  end)
+
+  it("goes into objects and arrays", function()
+    local value = json.decode [[{"State":{"ExitCode":137,"Pids":[1,2.5]}}]]
+    assert.equal("137", tostring(value.State.ExitCode))
+    assert.same({ 1, 2.5 }, value.State.Pids)
+    assert.equal("integer", math.type(value.State.Pids[1]))
+  end)
+
+  it("drops null fields, keeps null elements in their place", function()
+    assert.same({ b = { c = 1 } }, json.decode [[{"a":null,"b":{"c":1,"d":null}}]])
+    local list = json.decode "[1,null,3]"
+    assert.equal(3, #list)
+    assert.equal(json.null, list[2])
+    assert.equal(json.null, json.decode "null")
+  end)
+
+  it("keeps false and empty texts", function()
+    assert.same({ a = false, b = "" }, json.decode [[{"a":false,"b":""}]])
+    assert.is_false(json.decode "false")
+  end)
+
+  it("takes keys as they are, numbers too", function()
+    assert.same({ ["1"] = "a" }, json.decode [[{"1":"a"}]])
+  end)
+
+  it("fails on what is not JSON", function()
+    for _, text in ipairs { "", " ", "{", "[1,]", "nan", "NaN", "Infinity", "[-Infinity]", "0x1F", "01", "{} x", "'a'",
+      '"\\ud800"', "1e999", "[1e999]", "<html>" } do
+      local value, err = json.decode(text)
+      assert.is_nil(value, text)
+      assert.is_true(errors.is(err, "JSON_INVALID"), text)
+      assert.matches("^decode JSON: ", err.message)
+    end
+  end)
+
+  it("bounds nesting, and reads what is within the bound", function()
+    local value = json.decode(("["):rep(1000) .. ("]"):rep(1000))
+    for _ = 1, 999 do value = value[1] end
+    assert.same({}, value)
+    local _, err = json.decode(("["):rep(1001) .. ("]"):rep(1001))
+    assert.equal("JSON_INVALID", err.code)
+    assert.matches("nest", err.message)
+  end)
+
+  it("raises on what is no text", function()
+    assert.has_error(function() json.decode(nil) end, "json.decode needs a string, got nil")
+  end)
+end)
+
+describe("json.encode", function()
+  it("writes numbers in full", function()
+    for text, number in pairs { ["137"] = 137, ["138"] = 138.0, ["9007199254740992"] = 2 ^ 53, ["-5"] = -5,
+      ["-9007199254740992"] = -2 ^ 53, ["268435456"] = 268435456, ["0.1"] = 0.1, ["500000000"] = 500000000,
+      ["0.3333333333333333"] = 1 / 3, ["0"] = -0.0, ["12345678901234"] = 12345678901234 } do
+      assert.equal(text, json.encode(number))
+    end
+  end)
+
+  it("writes fractions so that they read back the same", function()
+    math.randomseed(7)
+    for _ = 1, 1000 do
+      local number = (math.random() - 0.5) * 10 ^ math.random(-20, 14)
+      assert.equal(number, json.decode(json.encode(number)))
+    end
+  end)
+
+  it("refuses what others cannot read back, naming the field", function()
+    local err = refusal { HostConfig = { Memory = 9007199254740993 } }
+    assert.equal("HostConfig.Memory", err.field)
+    assert.matches("HostConfig.Memory is 9007199254740993, beyond 2^53", err.message, 1, true)
+    assert.equal("HostConfig.Ulimits[2].Soft", refusal { HostConfig = { Ulimits = { {}, { Soft = 0 / 0 } } } }.field)
+    assert.equal('Labels["com.example.team"]', refusal { Labels = { ["com.example.team"] = print } }.field)
+    assert.matches("the value is inf", refusal(math.huge).message)
+    assert.matches("the value is", refusal(math.mininteger).message)
+    assert.matches("the value is a nil", refusal(nil).message)
+    assert.matches("a is a thread", refusal { a = coroutine.create(print) }.message)
+    assert.matches("a is a userdata", refusal { a = io.stdout }.message)
+  end)
+
+  it("refuses tables that are neither array nor object", function()
+    assert.matches("Env has a gap: element 2 of 2 is missing", refusal { Env = { "a", nil, "c" } }.message)
+    assert.matches("the value has a gap: element 1 of 1", refusal { [0] = "a" }.message)
+    assert.matches("the value has both", refusal { "a", b = 1 }.message)
+    assert.matches("a key of type boolean", refusal { [true] = 1 }.message)
+    assert.matches("a key of type number", refusal { [1.5] = 1 }.message)
+    assert.matches("marked as an array and has named fields", refusal(json.array { a = 1 }).message)
+    local loop = {}
+    loop.self = loop
+    assert.matches("nested too deeply", refusal(loop).message)
+  end)
+
+  it("knows empty arrays from empty objects", function()
+    assert.equal("{}", json.encode {})
+    assert.equal("[]", json.encode(json.array()))
+    assert.equal("[]", json.encode(json.array {}))
+    assert.equal([=[{"Cmd":[],"Env":["A=1"],"Labels":{}}]=],
+      json.encode { Cmd = json.array {}, Env = json.array { "A=1" }, Labels = {} })
+  end)
+
+  it("marks the table it is given", function()
+    local list = {}
+    assert.equal(list, json.array(list))
+    assert.equal(list, json.array(list))
+    list[1] = "late"
+    assert.equal([=[["late"]]=], json.encode(list))
+    assert.is_true(json.is_array(list))
+    assert.is_false(json.is_array {})
+    assert.has_error(function() json.array(setmetatable({}, {})) end)
+  end)
+
+  it("sorts keys, and writes null, booleans and text", function()
+    assert.equal([[{"a":null,"b":true,"c":"x/y \"q\" \\/","z":false}]],
+      json.encode { z = false, b = true, a = json.null, c = [[x/y "q" \/]] })
+  end)
+
+  it("passes bytes that are not UTF-8 and escapes control characters", function()
+    assert.equal('"\xff\\u0000\\n\u{e9}"', json.encode "\xff\0\n\u{e9}")
+  end)
+
+  it("reads back what it has written", function()
+    local value = { list = { 1, 2, { deep = "x\\/y" } }, text = "\0\1/\"", yes = true, half = 0.5 }
+    assert.same(value, json.decode(json.encode(value)))
+    assert.same(value, json.decode(json.pretty(value)))
+  end)
+end)
+
+describe("json.pretty", function()
+  it("indents by two, with sorted keys", function()
+    assert.equal([[
+{
+  "Cmd": [],
+  "Env": [
+    "A=1",
+    "B=2"
+  ],
+  "Labels": {},
+  "Memory": 64
+}]], json.pretty { Memory = 64, Env = { "A=1", "B=2" }, Cmd = json.array(), Labels = {} })
+  end)
+
+  it("refuses as encode does", function()
+    local text, err = json.pretty { a = 0 / 0 }
+    assert.is_nil(text)
+    assert.equal("a", err.field)
+  end)
+end)
