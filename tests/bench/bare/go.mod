@@ -1,0 +1,3 @@
+module gantry.test/bare
+
+go 1.19

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bare is the least that launches a plugin in a container: create, attach, start, read the handshake line, dial
+// the socket. It is what the launchers are measured against.
+//
+// For every line "launch" on stdin it makes one launch, removes the container, and prints one JSON line; -n launches
+// without being asked. With -flood it reads so many bytes of the plugin's output and prints their rate instead.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	l := &launcher{engine: newEngine()}
+	flag.StringVar(&l.image, "image", "gantry-demo-kv:latest", "image of the plugin")
+	args := flag.String("args", "", "arguments of the plugin, separated by spaces")
+	flag.StringVar(&l.cookie, "cookie", "GANTRY_KV_COOKIE=6f1b0f6a2d5e4c7f9a83b1d0c2e47a55", "magic cookie, `KEY=VALUE`")
+	flag.BoolVar(&l.network, "network", true, "give the container a network")
+	count := flag.Int("n", 0, "launch so many times instead of reading stdin")
+	flood := flag.Int64("flood", 0, "read so many `BYTES` of output instead, and print their rate")
+	flag.Parse()
+	l.args = strings.Fields(*args)
+
+	if *flood > 0 {
+		report(l.flood(*flood))
+		return
+	}
+	for asked := requests(*count); asked(); {
+		report(l.launch())
+	}
+}
+
+// requests returns a function that is true for as long as there is a launch to make: `count` times, or for every line
+// "launch" on stdin.
+func requests(count int) func() bool {
+	if count > 0 {
+		return func() bool { count--; return count >= 0 }
+	}
+	input := bufio.NewScanner(os.Stdin)
+	return func() bool { return input.Scan() && input.Text() == "launch" }
+}
+
+// report prints one JSON line, and ends the program with the reason where there is nothing to report.
+func report(figures map[string]float64, err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bare:", err)
+		os.Exit(1)
+	}
+	line, _ := json.Marshal(figures)
+	fmt.Println(string(line))
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Microseconds()) / 1000
+}
+
+// cpuTime is what this process has used so far, in user and system mode.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
