@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- policy/environment.lua: the globals of a policy: Lua's own, without what reaches the machine, the launcher's state,
+--- or past the bounds of the call. Each policy has a set of its own.
+
+local readonly = require "gantry.policy.readonly"
+local strings = require "gantry.policy.strings"
+local system = require("gantry.core").system
+local tables = require "gantry.policy.tables"
+
+local environment = {}
+
+---@param from table
+---@param names string
+---@return table
+local function pick(from, names)
+  local picked = {}
+  for name in names:gmatch("%S+") do picked[name] = from[name] end
+  return picked
+end
+
+---Metatables: a policy reaches those that it set itself and no others. Finalizers would run without bounds.
+---@param globals table
+local function add_metatables(globals)
+  local own = setmetatable({}, { __mode = "k" })
+
+  function globals.setmetatable(value, metatable)
+    if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
+      error("a policy cannot have finalizers (__gc)", 2)
+    end
+    if metatable ~= nil then own[metatable] = true end
+    return setmetatable(value, metatable)
+  end
+
+  function globals.getmetatable(value)
+    local metatable = type(value) == "table" and getmetatable(value) or nil
+    if own[metatable or false] then return metatable end
+    return nil
+  end
+end
+
+---@param globals table
+local function add_code(globals)
+  ---Text alone: a binary chunk can do anything to the launcher.
+  function globals.load(chunk, name, _, ...)
+    local scope = globals
+    if select("#", ...) > 0 then scope = ... end
+    return load(chunk, name, "t", scope)
+  end
+
+  ---The handler runs after the error, not within: there it would run without bounds.
+  function globals.xpcall(fn, handler, ...)
+    local results = table.pack(pcall(fn, ...))
+    if results[1] then return table.unpack(results, 1, results.n) end
+    return false, handler(results[2])
+  end
+end
+
+---@param path any
+---@param mode any
+---@return file*? handle, string? reason, integer? code
+local function open(path, mode)
+  mode = mode or "r"
+  if type(path) ~= "string" then error("a path is a string, got " .. type(path), 2) end
+  if mode ~= "r" and mode ~= "rb" then return nil, path .. ": a policy may only read files", 1 end
+  local status = system.stat(path)
+  -- What is no file may block the launcher for ever.
+  if status and status.type ~= "file" then return nil, path .. ": is no regular file", 1 end
+  return io.open(path, mode)
+end
+
+---@param path string
+---@param ... any formats as for file:lines
+local function lines(path, ...)
+  local handle, reason = open(path)
+  if not handle then error(reason, 2) end
+  return handle:lines(...)
+end
+
+---@param globals table
+---@param print_line fun(text: string)?
+local function add_print(globals, print_line)
+  function globals.print(...)
+    local texts = table.pack(...)
+    for i = 1, texts.n do texts[i] = tostring(texts[i]) end
+    if print_line then print_line(table.concat(texts, "\t")) end
+  end
+end
+
+---The globals for one policy, but for `require`.
+---@param options { print: fun(text: string)? } print takes what the policy prints; nothing does where nil
+---@return table
+function environment.new(options)
+  local globals = pick(_G, [[_VERSION assert error ipairs pairs pcall rawequal rawget rawlen rawset select
+    tonumber tostring type]])
+  globals._G = globals
+  globals.next = readonly.next
+  globals.math = pick(math, [[abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger
+    modf pi rad random sin sqrt tan tointeger type ult]])
+  globals.coroutine = pick(coroutine, "close create isyieldable resume status wrap yield")
+  globals.utf8 = pick(utf8, "char charpattern codepoint codes len offset")
+  globals.os = pick(os, "clock date difftime time")
+  globals.io = { open = open, lines = lines }
+  globals.string = strings.library()
+  globals.table = tables.library()
+  add_metatables(globals)
+  add_code(globals)
+  add_print(globals, options.print)
+  return globals
+end
+
+return environment

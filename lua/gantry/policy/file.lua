@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- policy/file.lua: reads a policy's text, where the file is one that only the user or root can have written: what it
+--- says is done with the user's rights.
+
+local errors = require "gantry.errors"
+local system = require("gantry.core").system
+
+local file = {}
+
+local ENOENT <const>, ENOTDIR <const> = 2, 20
+local LARGEST <const> = 1024 * 1024
+local GROUP_WRITE <const>, OTHER_WRITE <const> = 16, 2 -- 0020, 0002
+
+---@param code string
+---@param path string
+---@param text string what is wrong, and the remedy
+---@return nil, gantry.Error
+local function refuse(code, path, text, fields)
+  fields = fields or {}
+  fields.file = path
+  return nil, errors.new(code, path .. ": " .. text, fields)
+end
+
+---@param path string
+---@param err gantry.Error
+local function not_there(path, err)
+  if err.os_error == ENOENT or err.os_error == ENOTDIR then
+    return refuse("POLICY_NOT_FOUND", path, "no such file; name the path of a policy", { cause = err })
+  end
+  return refuse("POLICY_UNREADABLE", path, "cannot be read: " .. err.message, { cause = err })
+end
+
+---@param path string
+---@param status { mode: integer, uid: integer }
+local function check_writers(path, status)
+  local user = system.euid()
+  if status.uid ~= user and status.uid ~= 0 then
+    return refuse("POLICY_UNSAFE", path, ("belongs to user %d, who is neither you nor root, and could change it; "
+      .. "chown it, or copy it"):format(status.uid))
+  end
+  if status.mode & (GROUP_WRITE | OTHER_WRITE) ~= 0 then
+    local who = status.mode & OTHER_WRITE ~= 0 and "everybody" or "its group"
+    return refuse("POLICY_UNSAFE", path, ("%s may write to it; run: chmod go-w %s"):format(who, path))
+  end
+  return true
+end
+
+---@param path string
+---@return string? text, gantry.Error? err
+local function read_all(path)
+  local handle, reason = io.open(path, "r")
+  if not handle then
+    local why = tostring(reason):gsub("^.*: ", "")
+    return refuse("POLICY_UNREADABLE", path, ("cannot be read: %s; run: chmod u+r %s"):format(why, path))
+  end
+  local text, failure = handle:read(LARGEST + 1)
+  handle:close()
+  if not text and failure then return refuse("POLICY_UNREADABLE", path, "cannot be read: " .. failure) end
+  return text or ""
+end
+
+---Reads the text of a policy, or of a module for policies.
+---@param path string
+---@return string? text
+---@return gantry.Error? err POLICY_NOT_FOUND, POLICY_NOT_A_FILE, POLICY_UNSAFE, POLICY_UNREADABLE, POLICY_TOO_LARGE
+function file.read(path)
+  local status, missing = system.stat(path)
+  if not status then return not_there(path, missing) end
+  if status.type ~= "file" then
+    local what = status.type == "directory" and "a directory" or "no regular file"
+    return refuse("POLICY_NOT_A_FILE", path, ("is %s; a policy is one Lua file"):format(what))
+  end
+  local safe, unsafe = check_writers(path, status)
+  if not safe then return nil, unsafe end
+  local text, unreadable = read_all(path)
+  if text and #text > LARGEST then return refuse("POLICY_TOO_LARGE", path, "is larger than 1 MiB") end
+  return text, unreadable
+end
+
+return file

@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- schema: the one list of a plugin's config fields: name, type, default, documentation. Validation, defaults, the
+--- manual and the editor's stubs come from it. A field is here once it works; adding one is adding an entry.
+
+local behaviour = require "gantry.schema.behaviour"
+local record = require "gantry.schema.record"
+local types = require "gantry.schema.types"
+local values = require "gantry.schema.values"
+
+local schema = {}
+
+local text_list = types.list(types.string { empty = true })
+local endpoint_settings = types.map(types.data(), { text = "a table of the engine's settings" })
+local name_list = types.list(types.string(), { min = 1, unique = true })
+
+-- The smallest memory limit that engines take.
+local MIN_MEMORY <const> = "6MiB"
+
+---@type { title: string, fields: gantry.Field[] }[]
+schema.groups = {
+  { title = "What runs", fields = {
+    { name = "name", type = values.plugin_name, example = '"kv"',
+      doc = "The plugin's name; the policy file's name without .lua where left out." },
+    { name = "image", type = values.image, required = true, example = '"registry.example:5000/vault-plugin-auth-jwt"',
+      doc = "The image; a registry with a port, a tag and a digest may be part of it.", also = { "img" } },
+    { name = "tag", type = values.tag, example = '"0.16.0"',
+      doc = "The image's tag; latest where neither this nor the image has one.", also = { "version" } },
+    { name = "sha256", type = values.sha256, example = '"sha256:9f2c..."', also = { "sha", "digest", "checksum" },
+      doc = "Pin: the image's id or repository digest must be this, or nothing is started." },
+    { name = "entrypoint", type = types.list(types.string(), { min = 1 }), example = '{ "/bin/plugin" }',
+      also = { "command" }, doc = "Program and first arguments, instead of the image's entrypoint." },
+    { name = "args", type = text_list, example = '{ "-level", "debug" }', also = { "cmd", "arguments" },
+      doc = "Arguments, instead of the image's command." },
+    { name = "working_dir", type = values.path, example = '"/data"', also = { "workdir", "directory" },
+      doc = "The plugin's working directory, instead of the image's." },
+    { name = "user", type = values.user, example = '"1000:1000"', also = { "uid" },
+      doc = "User, or user:group, by name or number, instead of the image's." },
+    { name = "group_add", type = types.list(values.group, { unique = true }), example = '{ "docker", 2000 }',
+      doc = "Further groups of the plugin's process, by number or by name on this host.", also = { "groups" } },
+  } },
+  { title = "Environment and labels", fields = {
+    { name = "env", type = values.environment, example = '{ LOG_LEVEL = "info" }', also = { "environment", "environ" },
+      doc = 'Environment variables: a map, or a list of "NAME=VALUE".' },
+    { name = "pass_env", type = types.list(values.variable, { text = "a list of names of variables", unique = true }),
+      example = '{ "HTTPS_PROXY" }', also = { "env_pass", "inherit_env" },
+      doc = "Variables of the caller's environment that go in, where they are set; no others do." },
+    { name = "labels", type = values.labels, example = '{ ["com.example.team"] = "identity" }',
+      doc = "Labels of the container; those that start with gantry. are gantry's own." },
+  } },
+  { title = "Isolation and limits", fields = {
+    { name = "runtime", type = types.string(), example = '"runsc"',
+      doc = "OCI runtime, as the engine knows it; the engine's default where left out." },
+    { name = "memory", type = types.size { min = MIN_MEMORY }, example = '"256MiB"', also = { "mem", "memory_bytes" },
+      doc = "Limit of memory; none where left out." },
+    { name = "cpus", type = values.cpus, example = "0.5", also = { "cpu" },
+      doc = "Limit of processor time, in processors; not with nano_cpus." },
+    { name = "nano_cpus", type = values.nano_cpus, example = "500000000", also = { "cpu_nanos" },
+      doc = "Limit of processor time, in billionths of a processor; not with cpus." },
+    { name = "pids_limit", type = types.integer { min = 1 }, example = "128", also = { "pids" },
+      doc = "Most processes and threads; the engine's default where left out." },
+    { name = "ulimits", type = types.list(values.ulimit, { text = "a list of { name =, soft =, hard = }" }),
+      example = '{ { name = "nofile", soft = 1024, hard = 4096 } }', doc = "Limits of the plugin's process." },
+    { name = "cgroup_parent", type = types.string(), example = '"/plugins"',
+      doc = "The cgroup that the container's is made in." },
+    { name = "cap_ipc_lock", type = types.boolean(), default = false, also = { "mlock", "ipc_lock" },
+      doc = "Grants IPC_LOCK, for plugins that lock memory. All other capabilities are dropped." },
+    { name = "security_opt", type = name_list, example = '{ "no-new-privileges" }', also = { "security_options" },
+      doc = "Security options, as the engine takes them." },
+    { name = "read_only", type = types.boolean(), default = false, also = { "readonly_rootfs", "read_only_rootfs" },
+      doc = "Makes the container's own file system read-only." },
+    { name = "tmpfs", type = values.tmpfs, example = '{ ["/tmp"] = "size=16m" }',
+      doc = "Paths inside that are memory: a map of paths to mount options, or a list of paths." },
+    { name = "mounts", type = types.list(values.mount, { text = "a list of { source =, target =, read_only = }" }),
+      example = '{ { source = "/etc/ssl/certs", target = "/etc/ssl/certs", read_only = true } }',
+      also = { "volumes", "binds" }, doc = "Files and folders of the host that the plugin sees." },
+  } },
+  { title = "Network", fields = {
+    { name = "disable_network", type = types.boolean(), default = false, also = { "network_disabled", "no_network" },
+      doc = "No network but the container's own loopback; also halves the start time." },
+    { name = "networks", type = name_list, example = '{ "backend" }', also = { "network" },
+      doc = "Networks of the engine to join; its default network where left out." },
+    { name = "endpoints_config", type = types.map(endpoint_settings, { text = "a map of networks to settings" }),
+      example = '{ backend = { Aliases = { "kv" } } }',
+      doc = "Networks to join, each with endpoint settings as the engine's API names them." },
+  } },
+  { title = "The plugin's protocol", fields = {
+    { name = "cookie", type = values.cookie, example = '{ "MY_PLUGIN_COOKIE", "d602bf8f" }', also = { "magic_cookie" },
+      doc = "The magic cookie: without the right one, plugins refuse to start." },
+    { name = "protocol_versions", default = { 1 }, example = "{ 5, 6 }", also = { "protocol_version" },
+      type = types.list(types.integer { min = 0 }, { text = "a list of whole numbers", min = 1, unique = true }),
+      doc = "Versions of the application's protocol that are accepted; the plugin picks the highest it knows." },
+    { name = "protocol", type = types.one_or_list(types.enumeration { "grpc", "netrpc" }), default = "grpc",
+      example = '{ "grpc", "netrpc" }', also = { "allowed_protocols" }, doc = "How the plugin may speak." },
+    { name = "auto_mtls", type = types.boolean(), default = false, also = { "mtls", "tls" },
+      doc = "Encrypts the connection, with certificates made for this launch; each side accepts only the other's." },
+    { name = "socket_group", type = values.group, example = '"plugins"',
+      doc = "Group that host and plugin share the socket by, by name or number; the caller's own where left out." },
+    { name = "temp_dir", type = values.path, example = '"/run/plugins"', also = { "tmp_dir", "runtime_dir" },
+      doc = "Folder in which the socket directory is made, instead of gantry's runtime directory." },
+  } },
+  { title = "Its life", fields = {
+    { name = "start_timeout", type = types.duration { min = "1ms" }, default = "60s", also = { "timeout" },
+      doc = "Time from the start to the handshake, and again from there to a healthy connection." },
+    { name = "stop_timeout", type = types.duration(), default = "10s", also = { "grace" },
+      doc = "Time to end by itself when asked to, and again when told by SIGTERM; then it is killed." },
+    { name = "restart", type = behaviour.restart, example = 'restart.backoff { first = "100ms", max = "30s" }',
+      doc = "What follows its end under `gantry up`: a strategy of gantry.restart or a function (exit, history)." },
+    { name = "on_exit", type = behaviour.on_exit, example = '{ "/usr/local/bin/alert" }', also = { "on_stop" },
+      doc = "Command run on the host after each end under `gantry up`, or a function that may return one." },
+    { name = "debug", type = types.boolean(), default = false,
+      doc = "Keeps the container when the plugin has ended, for inspection." },
+  } },
+}
+
+---@type gantry.Field[] all fields, in the order of the groups
+schema.fields = {}
+---@type table<string, gantry.Field>
+schema.by_name = {}
+
+for _, group in ipairs(schema.groups) do
+  for _, field in ipairs(group.fields) do
+    schema.fields[#schema.fields + 1] = field
+    schema.by_name[field.name] = field
+  end
+end
+
+---The type of a whole config.
+schema.config = record.new(schema.fields, { text = "a table of fields" })
+
+return schema
