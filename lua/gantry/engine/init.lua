@@ -1,0 +1,72 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- engine/init.lua: finds the engine and gives a client for it. A client of any kind has the methods of
+--- gantry.engine.docker; another kind of engine comes as another file beside it.
+
+local docker = require "gantry.engine.docker"
+local endpoint = require "gantry.engine.endpoint"
+local errors = require "gantry.errors"
+local group = require("gantry.core").group
+local system = require("gantry.core").system
+
+local engine = {}
+
+local ENOENT, EACCES, ECONNREFUSED = 2, 13, 111
+
+---Why one endpoint did not answer, in a few words, with the remedy where the reason is a permission.
+---@param where gantry.Endpoint
+---@param err gantry.Error
+---@return string
+local function why_not(where, err)
+  if err.os_error == ENOENT then return where.name .. " (no such socket)" end
+  if err.os_error == ECONNREFUSED then return where.name .. " (nothing listens there)" end
+  if err.os_error == EACCES then return where.name .. " (permission denied)" end
+  return where.name .. " (" .. err.message .. ")"
+end
+
+---@param where gantry.Endpoint
+---@return gantry.Error
+local function permission_error(where)
+  local status = system.stat(where.unix_socket)
+  local gid = status and status.gid
+  local owner = gid and (group.name(gid) or tostring(gid)) or "unknown"
+  return errors.new("ENGINE_PERMISSION", ("permission denied on the engine's socket %s, which belongs to group '%s'; "
+    .. "become a member (usermod -aG %s YOU, then log in again) or choose another engine with --engine")
+    :format(where.unix_socket, owner, owner))
+end
+
+---@param tried { where: gantry.Endpoint, err: gantry.Error }[]
+---@return gantry.Error
+local function unreachable_error(tried)
+  local reasons = {}
+  for _, one in ipairs(tried) do
+    if one.err.os_error == EACCES then return permission_error(one.where) end
+    reasons[#reasons + 1] = why_not(one.where, one.err)
+  end
+  local source = tried[1].where.source
+  local named = source ~= "default" and (" (named by %s)"):format(source) or ""
+  return errors.new("ENGINE_UNREACHABLE",
+    ("no engine answers%s: tried %s; start one (systemctl start docker) or name it "
+    .. "with --engine URL or DOCKER_HOST"):format(named, table.concat(reasons, ", ")), { cause = tried[#tried].err })
+end
+
+---Finds the engine that answers and negotiates its API version.
+---@param options { url: string?, environment: table<string, string>? }?
+---@return gantry.Engine?, gantry.Error?
+function engine.connect(options)
+  options = options or {}
+  local environment = options.environment or system.environment()
+  local candidates, err = endpoint.candidates(options.url, environment)
+  if not candidates then return nil, err end
+
+  local tried = {}
+  for _, where in ipairs(candidates) do
+    local client, failure = docker.connect(where, { api_version = environment.DOCKER_API_VERSION })
+    if client then return client end
+    tried[#tried + 1] = { where = where, err = failure }
+    if failure.code == "API_VERSION" then return nil, failure end
+  end
+  return nil, unreachable_error(tried)
+end
+
+return engine
