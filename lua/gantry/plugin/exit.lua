@@ -1,0 +1,84 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/exit.lua: how a plugin's process ended, read from the engine's inspect.
+
+local exit = {}
+
+local SIGNALS = {
+  [1] = "HUP", [2] = "INT", [3] = "QUIT", [4] = "ILL", [6] = "ABRT", [7] = "BUS", [8] = "FPE", [9] = "KILL",
+    [10] = "USR1",
+  [11] = "SEGV", [12] = "USR2", [13] = "PIPE", [14] = "ALRM", [15] = "TERM",
+}
+
+---@class gantry.Exit
+---@field cause "exit"|"signal"|"oom"|"engine_error"|"lost"
+---@field code integer? nil where it is unknown
+---@field signal string? such as "KILL"
+---@field error string? what the engine says
+---@field uptime number? seconds by the engine's clock
+---@field requested boolean whether gantry was asked to stop the plugin
+---@field known boolean false where the container was gone before its end could be read
+
+---Seconds since 1970 of the engine's time stamps (RFC 3339, UTC), nil for its zero time.
+---@param text string?
+---@return number?
+function exit.timestamp(text)
+  local year, month, day, hour, minute, second = (text or ""):match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):([%d%.]+)")
+  if not year or tonumber(year) < 1970 then return nil end
+  local whole = os.time { year = year, month = month, day = day, hour = hour, min = minute, sec = 0, isdst = false }
+  return whole + tonumber(second)
+end
+
+---@param state table the engine's State
+---@return number?
+local function uptime(state)
+  local started, finished = exit.timestamp(state.StartedAt), exit.timestamp(state.FinishedAt)
+  if not started or not finished then return nil end
+  return math.max(0, finished - started) -- of a very short life, the engine may note the end before the start
+end
+
+---@param state table the State of the engine's inspect of a stopped container
+---@param requested boolean
+---@return gantry.Exit
+function exit.from_state(state, requested)
+  local code = state.ExitCode
+  local cause, signal = "exit", nil
+  if state.OOMKilled then
+    cause = "oom"
+  elseif code and code > 128 and SIGNALS[code - 128] then
+    cause, signal = "signal", SIGNALS[code - 128]
+  end
+  local message = state.Error
+  return { cause = cause, code = code, signal = signal, error = message ~= "" and message or nil,
+    uptime = uptime(state),
+    requested = requested, known = true }
+end
+
+---@param cause "lost"|"engine_error"
+---@param reason string
+---@param requested boolean
+---@return gantry.Exit
+function exit.unknown(cause, reason, requested)
+  return { cause = cause, error = reason, requested = requested, known = false }
+end
+
+---In words, for messages: "exit code 3, after 41 ms".
+---@param one gantry.Exit
+---@return string
+function exit.describe(one)
+  local what
+  if one.cause == "oom" then
+    what = "out of memory"
+  elseif one.cause == "signal" then
+    what = ("killed by SIG%s, exit code %d"):format(one.signal, one.code)
+  elseif one.code then
+    what = ("exit code %d"):format(one.code)
+  else
+    what = one.error or "its end is unknown"
+  end
+  if not one.uptime then return what end
+  if one.uptime < 10 then return ("%s, after %d ms"):format(what, math.floor(one.uptime * 1000 + 0.5)) end
+  return ("%s, after %d s"):format(what, math.floor(one.uptime + 0.5))
+end
+
+return exit

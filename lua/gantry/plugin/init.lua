@@ -1,0 +1,332 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/init.lua: one generation of one plugin: launched, followed until its end, called, and stopped in order. It
+--- owns its container, its socket directory and its connections, and gives all of them back when it ends.
+
+local calls = require "gantry.plugin.calls"
+local core = require "gantry.core"
+local diagnosis = require "gantry.plugin.diagnosis"
+local errors = require "gantry.errors"
+local exit = require "gantry.plugin.exit"
+local launch = require "gantry.plugin.launch"
+local removal = require "gantry.plugin.removal"
+local task = require "gantry.task"
+
+local plugin = {}
+
+-- Seconds: an exit is told this long after the output ended; a killed container's end; an engine that is away.
+local EXIT_PATIENCE <const>, KILL_PATIENCE <const>, ENGINE_PATIENCE <const> = 2, 10, 60
+local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 2
+
+---@class gantry.Plugin
+---@field name string
+---@field config gantry.Config
+---@field state "launching"|"ready"|"stopping"|"ended"
+---@field container string? the engine's id
+---@field address { network: string, string: string }? where hosts reach it
+---@field protocol string? "grpc" or "netrpc"
+---@field protocol_version integer?
+---@field ready_ms number? milliseconds from launch to ready
+---@field exit gantry.Exit? how it ended
+---@field rpc table its services: plugin.rpc.Service:Method { … }
+---@field connection gantry.Rpc? nil where it does not speak gRPC
+local Plugin = {}
+Plugin.__index = Plugin
+
+---@class gantry.LaunchOptions
+---@field engine gantry.Engine
+---@field name string? instead of the policy's
+---@field runtime_dir string? instead of the usual one
+---@field environment table<string, string>? the caller's, for pass_env; the process's own where nil
+---@field on_event fun(kind: string, fields: table)? progress: image, leftovers, warning, created, started, ready, exit
+---@field on_output fun(stream: "stdout"|"stderr", bytes: string)? the plugin's output, in any chunks
+
+---@param config gantry.Config
+---@param options gantry.LaunchOptions
+---@return gantry.Plugin
+local function new(config, options)
+  local self = setmetatable({
+    name = options.name or config.name, config = config, options = options, engine = options.engine,
+    state = "launching", ended = task.event(), began = core.loop.clock(),
+  }, Plugin)
+  self.rpc = calls.proxy(self)
+  return self
+end
+
+---@param kind string
+---@param fields table
+function Plugin:event(kind, fields)
+  if self.options.on_event then self.options.on_event(kind, fields) end
+end
+
+---Attaches to the container's output; also anew, to one that runs on after its engine came back.
+---@return boolean? ok, gantry.Error? err
+function Plugin:attach()
+  self.output:reset()
+  self.stream_ended, self.stream_error = false, nil
+  local stream, err = self.engine:attach(self.container, {
+    on_output = function(bytes) self:take_output(bytes) end,
+    on_end = function(reason) self:on_stream_end(reason) end,
+  })
+  if not stream then return nil, err end
+  self.attached = stream
+  return true
+end
+
+function Plugin:take_output(bytes)
+  local ok, err = self.output:feed(bytes)
+  if ok then return end
+  self.attached:cancel()
+  self:on_stream_end(err)
+end
+
+---The attached stream is the sign of life: its end leads to the exit.
+function Plugin:on_stream_end(reason)
+  self.stream_ended, self.stream_error = true, reason
+  if self.state == "launching" then
+    self.progress:set("ended")
+  else
+    task.detach(self.follow, self)
+  end
+end
+
+---Waits for the end of the process, bounded, and reads how it went.
+---@return gantry.Exit? exit, gantry.Error? err nil, nil where it still runs
+function Plugin:try_read_exit()
+  local requested = self.state == "stopping"
+  local stopped, err = task.deadline(EXIT_PATIENCE, self.engine.wait, self.engine, self.container)
+  local inspected, failure = self.engine:inspect(self.container)
+  if inspected then
+    self.inspected = inspected
+    if inspected.State.Running and not stopped then return nil, nil end
+    return exit.from_state(inspected.State, requested)
+  end
+  if failure.status == 404 then return exit.unknown("lost", "the container was removed by someone else", requested) end
+  return nil, failure or err
+end
+
+---For a launch that failed: the exit belongs to the diagnosis.
+function Plugin:read_exit()
+  self.exit = self:try_read_exit() or nil
+end
+
+---Follows a container whose stream has ended: to its exit, or back to its output where it runs on.
+function Plugin:follow()
+  local retry, patience = FIRST_RETRY, core.loop.clock() + ENGINE_PATIENCE
+  while true do
+    local ended, err = self:try_read_exit()
+    if not ended and not err then
+      if self:attach() then return self:event("reattached", {}) end
+    elseif not ended and core.loop.clock() > patience then
+      ended = exit.unknown("engine_error", err.message, self.state == "stopping")
+    end
+    if ended then return self:finish(ended) end
+    task.sleep(retry)
+    retry = math.min(retry * 2, LONGEST_RETRY)
+  end
+end
+
+---@param ended gantry.Exit
+function Plugin:finish(ended)
+  self.exit = ended
+  self:release()
+  self.state = "ended"
+  self:event("exit", { exit = ended })
+  self.ended:set(ended)
+end
+
+---Gives back what the plugin holds: connections, container (unless it is kept for inspection), directory.
+---@return boolean? ok, gantry.Error? err where the container could not be removed
+function Plugin:release()
+  if self.connection then self.connection:close() end
+  if self.attached and not self.stream_ended then self.attached:cancel() end
+  local gone, err = true, nil
+  if self.config.debug and self.container then
+    self.kept = true
+  elseif self.container_name then
+    gone, err = self:remove_container()
+  end
+  if self.directory then self.directory:remove() end
+  return gone, err
+end
+
+---Removes the container, by the name that was chosen before it was made.
+---@return boolean? gone, gantry.Error? err
+function Plugin:remove_container()
+  local gone, err = removal.remove(self.engine, self.container_name)
+  if not gone then
+    self.engine.swept[self.directory:path()] = nil
+    self:event("warning", { text = ("container %s may be left on the engine (%s); the next run of '%s' removes it")
+      :format(self.container_name, err.message, self.name) })
+  end
+  return gone, err
+end
+
+---Launches a plugin and waits until it is ready. The caller owns it and ends it with stop or a `<close>` variable.
+---@param config gantry.Config
+---@param options gantry.LaunchOptions
+---@return gantry.Plugin? plugin, gantry.Error? err with err.diagnosis where the plugin's end can be told more of
+function plugin.launch(config, options)
+  local self = new(config, options)
+  -- Also where the launch is cancelled: whatever was made goes.
+  local _ <close> = setmetatable({}, { __close = function()
+    if self.state == "launching" then task.shield(self.release, self) end
+  end })
+
+  local ok, err = launch.run(self)
+  if not ok then return nil, self:fail_launch(err) end
+  self.state = "ready"
+  self.protocol, self.protocol_version = self.handshake.protocol, self.handshake.protocol_version
+  self.ready_ms = (core.loop.clock() - self.began) * 1000
+  self:event("ready", { plugin = self })
+  if self.stream_ended then self:on_stream_end(self.stream_error) end
+  return self
+end
+
+---@param err gantry.Error
+---@return gantry.Error
+function Plugin:fail_launch(err)
+  if self.container and not self.inspected then self.inspected = self.engine:inspect(self.container) end
+  if self.exit then
+    err = errors.new(err.code, ("%s (%s)"):format(err.message, exit.describe(self.exit)), { cause = err.cause })
+  end
+  task.shield(self.release, self)
+  self.state = "failed"
+  if self.container then err.diagnosis = diagnosis.of(self) end
+  return err
+end
+
+---What a launch would ask of the engine.
+---@param config gantry.Config
+---@param options gantry.LaunchOptions
+---@return table? plan { name, image, image_id, directory, request }
+---@return gantry.Error? err
+function plugin.plan(config, options)
+  local self = new(config, options)
+  local request, err = launch.plan(self)
+  if not request then return nil, err end
+  return { name = self.name, image = self.reference, image_id = self.image.Id, directory = self.root .. "/"
+    .. self.name,
+    api = self.engine.api, engine = self.engine.endpoint.name, request = request }
+end
+
+local function check_open(self)
+  if self.state == "ended" or self.state == "failed" then error(("plugin '%s' has ended"):format(self.name), 3) end
+end
+
+---Waits for the plugin's end.
+---@return gantry.Exit
+function Plugin:wait()
+  return self.ended:wait()
+end
+
+---@param seconds number
+---@return boolean ended
+function Plugin:ends_within(seconds)
+  return (task.deadline(seconds, function() return self.ended:wait() end)) ~= nil
+end
+
+---Sends a signal to the plugin's process.
+---@param signal string? "TERM" where nil
+---@return boolean? sent, gantry.Error? err
+function Plugin:kill(signal)
+  check_open(self)
+  return self.engine:kill(self.container, signal or "TERM")
+end
+
+---Stops the plugin in order: it is asked to end, then told, then killed; each gets its time. Ends when container and
+---socket directory are gone. Stopping what has ended or is being stopped waits for that end.
+---@param options { at_once: boolean? }? at_once leaves out asking and telling
+---@return gantry.Exit
+function Plugin:stop(options)
+  local at_once = options and options.at_once
+  local grace = self.config.stop_timeout
+  if self.state == "ready" or (self.state == "stopping" and at_once) then
+    self.state = "stopping"
+    self:resume_output()
+    if not at_once and self.connection then
+      self:event("stopping", { how = "Shutdown" })
+      if self.connection:shutdown(grace) and self:ends_within(grace) then return self.exit end
+    end
+    if not at_once then
+      self:event("stopping", { how = "SIGTERM" })
+      self.engine:kill(self.container, "TERM")
+      if self:ends_within(grace) then return self.exit end
+    end
+    self:event("stopping", { how = "SIGKILL" })
+    self.engine:kill(self.container, "KILL")
+    if not self:ends_within(KILL_PATIENCE) and self.state ~= "ended" then
+      self:finish(exit.unknown("engine_error", "the engine did not report an end within 10 s of SIGKILL", true))
+    end
+  end
+  return self.ended:wait()
+end
+
+---The plugin's services and the names of their methods, as its reflection tells.
+---@return table<string, string[]>? services by full name
+---@return gantry.Error? err NO_REFLECTION where the plugin has none
+function Plugin:services()
+  check_open(self)
+  return calls.services(self)
+end
+
+---A method and the types of its messages, as the plugin's reflection tells.
+---@param path string "package.Service/Method", or "Service/Method" where that is clear
+---@return gantry.MethodType? method
+---@return gantry.Error? err SERVICE_UNKNOWN, METHOD_UNKNOWN: with the nearest name
+function Plugin:method(path)
+  check_open(self)
+  return calls.method(self, path)
+end
+
+---Calls a method. With a table as its request, both messages are tables (docs/calls.md tells of their fields); with a
+---string, which is the encoded request, both are strings, and the plugin needs no reflection.
+---@param path string "package.Service/Method"; with a table also "Service/Method"
+---@param request any nil is the empty message
+---@param options gantry.CallOptions? timeout in seconds (30 where nil); limit: most bytes of the answer
+---@return any? reply
+---@return gantry.Error? err the gRPC status by name; MESSAGE_INVALID where the table does not fit; PLUGIN_EXITED
+function Plugin:call(path, request, options)
+  check_open(self)
+  return calls.call(self, path, request, options)
+end
+
+---Calls a method that answers with any number of messages, for a generic `for`, which raises the errors of plugin:call
+---and cancels the call where it is left early. The first value is the stream, whose `next` returns errors instead.
+---@param path string
+---@param request any
+---@param options gantry.CallOptions? no timeout where nil
+---@return gantry.Stream stream, nil, nil, gantry.Stream
+function Plugin:stream(path, request, options)
+  check_open(self)
+  return calls.stream(self, path, request, options)
+end
+
+---Holds the plugin's output back at its source, for a reader that cannot keep up.
+function Plugin:pause_output()
+  if self.attached and not self.stream_ended then self.attached:pause() end
+  if self.stdio and not self.connection.closed then self.stdio:pause() end
+end
+
+function Plugin:resume_output()
+  if self.attached and not self.stream_ended then self.attached:resume() end
+  if self.stdio and not self.connection.closed then self.stdio:resume() end
+end
+
+---What a go-plugin host needs to reattach, and when it was ready.
+---@return table
+function Plugin:describe()
+  return { name = self.name, protocol = self.protocol, protocol_version = self.protocol_version, address = self.address,
+    container = self.container, ready_ms = math.floor(self.ready_ms + 0.5) }
+end
+
+function Plugin:__close()
+  task.shield(self.stop, self)
+end
+
+function Plugin:__tostring()
+  return ("plugin %s  %s  %s  %s"):format(self.name, self.state, (self.container or "-"):sub(1, 12),
+    self.address and "unix:" .. self.address.string or "-")
+end
+
+return plugin
