@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- cli/init.lua: the command: finds the verb, parses its line, runs it. A verb's file is loaded only when it is used.
+
+local argparse = require "argparse"
+local exit_codes = require "gantry.cli.exit_codes"
+local nearest = require "gantry.nearest"
+
+local cli = {}
+
+local GROUPS = {
+  { title = "One plugin", verbs = {
+    { "run", "launch one plugin and keep it in the foreground" },
+    { "plan", "show what would be created, with nothing started" },
+    { "call", "launch a plugin for one call: JSON in, JSON out" },
+    { "check", "check policies" },
+    { "simulate", "show what a policy would decide when its plugin ends" },
+  } },
+  { title = "About", verbs = { { "version", "show the version" } } },
+}
+
+local function find_verb(name)
+  for _, group in ipairs(GROUPS) do
+    for _, verb in ipairs(group.verbs) do
+      if verb[1] == name then return verb end
+    end
+  end
+end
+
+local function verb_names()
+  local names = {}
+  for _, group in ipairs(GROUPS) do
+    for _, verb in ipairs(group.verbs) do names[#names + 1] = verb[1] end
+  end
+  return names
+end
+
+local function overview()
+  local lines = { "Usage: gantry VERB [OPTIONS]", "",
+    "Launches go-plugin plugins in containers, as Lua policies say.", "" }
+  for _, group in ipairs(GROUPS) do
+    lines[#lines + 1] = group.title .. ":"
+    for _, verb in ipairs(group.verbs) do lines[#lines + 1] = ("  %-10s %s"):format(verb[1], verb[2]) end
+    lines[#lines + 1] = ""
+  end
+  lines[#lines + 1] = "`gantry VERB --help` tells more of each, with examples."
+  return table.concat(lines, "\n") .. "\n"
+end
+
+---Options that every verb has.
+local function add_common(parser)
+  parser:flag("--json", "Print for programs.")
+  parser:flag("-v --verbose", "Say more of errors: code and cause.")
+end
+
+---@param name string
+---@param verb { configure: fun(parser: table), examples: string, summary: string }
+local function verb_parser(name, verb)
+  local parser = argparse("gantry " .. name, verb.summary, "Examples:\n" .. verb.examples)
+  verb.configure(parser)
+  add_common(parser)
+  return parser
+end
+
+local function usage_error(text)
+  io.stderr:write("gantry: ", text, "\n")
+  return exit_codes.USAGE
+end
+
+---@param name string
+---@param ... string its arguments
+---@return integer exit_code
+local function run_verb(name, ...)
+  local verb = require("gantry.cli." .. name)
+  local ok, arguments = verb_parser(name, verb):pparse { ... }
+  if not ok then
+    return usage_error(("%s (see gantry %s --help)"):format(arguments:gsub("\n", " "), name))
+  end
+  return verb.run(arguments)
+end
+
+---The whole command.
+---@param ... string its arguments
+---@return integer exit_code
+function cli.main(...)
+  local name = ...
+  if not name then
+    io.stdout:write(overview())
+    return exit_codes.OK
+  end
+  if name == "--help" or name == "-h" or name == "help" then
+    io.stdout:write(overview())
+    return exit_codes.OK
+  end
+  if name == "--version" then name = "version" end
+  if find_verb(name) then return run_verb(name, select(2, ...)) end
+  local near = nearest.find(name, verb_names())
+  return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name,
+    near and ("; did you mean '%s'?"):format(near) or ""))
+end
+
+return cli

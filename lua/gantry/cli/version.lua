@@ -1,0 +1,20 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- cli/version.lua: `gantry version`.
+
+local json = require "gantry.json"
+local version = require "gantry.version"
+
+return {
+  summary = "Show the version of gantry and of its Lua.",
+  examples = "  gantry version\n  gantry version --json",
+  configure = function() end,
+  run = function(arguments)
+    if arguments.json then
+      io.stdout:write(json.encode { gantry = version, lua = _VERSION }, "\n")
+    else
+      io.stdout:write(("gantry %s (%s)\n"):format(version, _VERSION))
+    end
+    return 0
+  end,
+}

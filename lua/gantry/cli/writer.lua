@@ -1,0 +1,94 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- cli/writer.lua: text to a descriptor that may be slow, without blocking the loop: a pipe or terminal is written when
+--- it takes more, a file at once. What was written stays in order. A reader that went away loses its text, no more.
+
+local core = require "gantry.core"
+local task = require "gantry.task"
+
+local writer = {}
+
+-- Held text over which a source should pause, and under which it may go on.
+local HIGH <const>, LOW <const> = 1024 * 1024, 256 * 1024
+
+---@class gantry.Writer
+---@field held integer bytes that wait
+---@field empty gantry.Event set while nothing is held
+local Writer = {}
+Writer.__index = Writer
+
+---@param fd integer
+---@param handlers { on_full: fun(), on_drained: fun() }?
+---@return gantry.Writer
+function writer.new(fd, handlers)
+  local self = setmetatable({ fd = fd, queue = {}, first = 1, last = 0, from = 1, held = 0, handlers = handlers
+    or {} }, Writer)
+  self.empty = task.event()
+  self.empty:set()
+  -- Regular files cannot be watched (and never block for long): they are written at once.
+  self.watch = task.loop():watch(fd, "w", function() self:flush_some() end)
+  self:rest()
+  return self
+end
+
+---Nothing waits: no events until there is.
+function Writer:rest()
+  if self.watch then self.watch:close() end
+  self.resting = self.watch ~= nil
+end
+
+---One piece, as much as a ready pipe takes without blocking.
+---@return boolean more
+function Writer:write_piece()
+  local bytes = self.queue[self.first]
+  local taken = core.system.write(self.fd, bytes, self.from)
+  taken = taken or #bytes - self.from + 1 -- nobody reads: dropped
+  self.from, self.held = self.from + taken, self.held - taken
+  if self.from > #bytes then
+    self.queue[self.first] = nil
+    self.first, self.from = self.first + 1, 1
+  end
+  return self.first <= self.last
+end
+
+function Writer:flush_some()
+  local more = self:write_piece()
+  if not more then
+    self:rest()
+    self.empty:set()
+  end
+  if self.full and self.held < LOW then
+    self.full = false
+    if self.handlers.on_drained then self.handlers.on_drained() end
+  end
+end
+
+---@param text string
+function Writer:write(text)
+  if text == "" then return end
+  self.last = self.last + 1
+  self.queue[self.last] = text
+  self.held = self.held + #text
+  if not self.watch then return self:flush() end
+  if self.resting then
+    self.resting, self.empty = false, task.event()
+    self.watch = task.loop():watch(self.fd, "w", function() self:flush_some() end)
+  end
+  if not self.full and self.held > HIGH then
+    self.full = true
+    if self.handlers.on_full then self.handlers.on_full() end
+  end
+end
+
+---Waits until nothing is held, but not for ever: for output elsewhere that should come after this.
+---@param seconds number
+function Writer:settle(seconds)
+  if not self.empty:is_set() then task.deadline(seconds, self.empty.wait, self.empty) end
+end
+
+---Writes all that waits, blocking: for the end of a program.
+function Writer:flush()
+  while self.first <= self.last do self:write_piece() end
+end
+
+return writer
