@@ -1,0 +1,178 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- support.lua: what the engine's specs share: a runtime directory and policies of their own, the command as a process,
+--- and counts of what is on the engine.
+
+local core = require "gantry.core"
+local gantry = require "gantry"
+local task = require "gantry.task"
+
+local support = {}
+
+local SIGNALS = { INT = 2, HUP = 1, KILL = 9, TERM = 15 }
+
+support.executable = assert(os.getenv("GANTRY"), "GANTRY must name the executable under test (ctest sets it)")
+support.source = assert(os.getenv("GANTRY_SOURCE"), "GANTRY_SOURCE must name the source tree (ctest sets it)")
+support.cookie = { "GANTRY_KV_COOKIE", "6f1b0f6a2d5e4c7f9a83b1d0c2e47a55" }
+
+---A new directory, which the caller removes with support.remove.
+---@return string
+function support.temporary()
+  local path = ("%s/gantry-test-%s"):format(os.getenv("TMPDIR") or "/tmp", core.system.random(4))
+  assert(os.execute("mkdir -m 700 " .. path))
+  return path
+end
+
+function support.remove(path)
+  assert(path:find("/gantry%-test%-"))
+  assert(os.execute("rm -rf " .. path))
+end
+
+---Entries of a directory, sorted; empty also where it is missing.
+---@param path string
+---@return string[]
+function support.entries(path)
+  local list = {}
+  local pipe <close> = assert(io.popen("ls -A " .. path .. " 2>/dev/null"))
+  for name in pipe:lines() do list[#list + 1] = name end
+  return list
+end
+
+---@param text string
+---@param path string
+function support.write(path, text)
+  local file <close> = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  return path
+end
+
+---@param path string
+---@return string
+function support.read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+---A policy table for the test plugin with flags of its own.
+---@param ... string the plugin's flags
+---@return table
+function support.kv(...)
+  return {
+    name = "kv", image = "gantry-test-kv", tag = "1.8", args = { ... }, cookie = support.cookie, disable_network = true,
+    stop_timeout = 2,
+  }
+end
+
+---Lua source of a policy: the fields as `name = value` lines after those of the test plugin.
+---@param lines string
+---@return string
+function support.policy_text(lines)
+  return ([[
+return {
+  image = "gantry-test-kv", tag = "1.8", cookie = { %q, %q }, disable_network = true, stop_timeout = 2,
+%s
+}
+]]):format(support.cookie[1], support.cookie[2], lines or "")
+end
+
+---@return gantry.Engine
+function support.engine()
+  return assert(gantry.engine())
+end
+
+---Containers of gantry on the engine whose socket directory is below `runtime_dir`.
+---@param runtime_dir string
+---@return table[]
+function support.containers(runtime_dir)
+  local found = {}
+  for _, container in ipairs(assert(support.engine():list {})) do
+    local directory = container.Labels and container.Labels["gantry.directory"]
+    if directory and directory:sub(1, #runtime_dir) == runtime_dir then found[#found + 1] = container end
+  end
+  return found
+end
+
+---@class support.Command
+local Command = {}
+Command.__index = Command
+
+---Starts the command; use inside a task.
+---@param arguments string[]
+---@param options { runtime_dir: string?, environment: string[]? }?
+---@return support.Command
+function support.command(arguments, options)
+  options = options or {}
+  local self = setmetatable({ stdout = "", stderr = "", changed = task.event(), ended = task.event() }, Command)
+  local spec = { support.executable, table.unpack(arguments) }
+  local environment = {}
+  for name, value in pairs(core.system.environment()) do
+    if name ~= "GANTRY_RUNTIME_DIR" then environment[#environment + 1] = name .. "=" .. value end
+  end
+  environment[#environment + 1] = "GANTRY_RUNTIME_DIR=" .. (options.runtime_dir or "")
+  for _, entry in ipairs(options.environment or {}) do environment[#environment + 1] = entry end
+  spec.environment = environment
+  spec.input, spec.output, spec.error = "null", "pipe", "pipe"
+  spec.on_output = function(stream, bytes)
+    local field = stream == 1 and "stdout" or "stderr"
+    self[field] = self[field] .. bytes
+    self:signal_change()
+  end
+  spec.on_exit = function(exit)
+    self.exit = exit
+    self.ended:set(exit)
+    self:signal_change()
+  end
+  self.process = assert(core.process.spawn(task.loop(), spec))
+  return self
+end
+
+function Command:signal_change()
+  local changed = self.changed
+  self.changed = task.event()
+  changed:set()
+end
+
+---Waits until the output on a stream matches; fails when the command ends or 60 s pass without.
+---@param field "stdout"|"stderr"
+---@param pattern string
+---@return string match
+function Command:await(field, pattern)
+  local found = task.deadline(60, function()
+    while true do
+      local match = self[field]:match(pattern)
+      if match then return match end
+      if self.exit then return false end
+      self.changed:wait()
+    end
+  end)
+  assert(found, ("no %q on %s; exit %s\nstdout: %s\nstderr: %s"):format(pattern, field, self.exit and self.exit.code,
+    self.stdout,
+    self.stderr))
+  return found
+end
+
+---@param name string
+function Command:kill(name)
+  assert(self.process:signal(SIGNALS[name]))
+end
+
+---@return { code: integer?, signal: integer? }
+function Command:wait()
+  local exit = task.deadline(120, function() return self.ended:wait() end)
+  assert(exit, "the command did not end within 120 s; stderr: " .. self.stderr)
+  return exit
+end
+
+---Runs the command to its end.
+---@param arguments string[]
+---@param options table?
+---@return { code: integer, stdout: string, stderr: string }
+function support.run(arguments, options)
+  return task.run(function()
+    local command = support.command(arguments, options)
+    local exit = command:wait()
+    return { code = exit.code, signal = exit.signal, stdout = command.stdout, stderr = command.stderr }
+  end)
+end
+
+return support
