@@ -30,13 +30,15 @@ end
 ---@return string? nearest nil where none is near: more than a third of the letters differ
 function nearest.find(name, known)
   local best, best_distance
+  local limit = math.max(1, #name // 3)
   for _, candidate in ipairs(known) do
-    local distance = nearest.distance(name, candidate)
-    if not best or distance < best_distance or (distance == best_distance and candidate < best) then
+    -- As many edits as the lengths differ by are needed at least.
+    local distance = math.abs(#name - #candidate) <= limit and nearest.distance(name, candidate)
+    if distance and (not best or distance < best_distance or (distance == best_distance and candidate < best)) then
       best, best_distance = candidate, distance
     end
   end
-  if best and best_distance <= math.max(1, #name // 3) then return best end
+  if best and best_distance <= limit then return best end
 end
 
 return nearest

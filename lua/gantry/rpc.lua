@@ -17,7 +17,10 @@ local STATUS = {
   "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
   "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 }
+local CANCELLED <const>, DEADLINE_EXCEEDED <const> = 1, 4
 local UNIMPLEMENTED <const>, INTERNAL <const>, UNAVAILABLE <const> = 12, 13, 14
+-- Seconds by which a plugin's clock for a deadline may be ahead of ours.
+local DEADLINE_SLACK <const> = 0.1
 local SERVING <const> = 1
 
 -- Output that has not been read must never stall other calls: the stream has a window of its own.
@@ -61,12 +64,26 @@ end
 ---@return gantry.Error
 local function status_error(path, status, message)
   local name = STATUS[status] or "UNKNOWN"
-  return errors.new(name, ("call %s: %s: %s"):format(path, name, message), { status = status })
+  local printable = message:gsub("%c", function(byte) return ("\\x%02x"):format(byte:byte()) end)
+  return errors.new(name, ("call %s: %s: %s"):format(path, name, printable), { status = status })
 end
 
 ---@class gantry.CallOptions
 ---@field timeout number? seconds until the end of the call; none where nil
 ---@field limit integer? most bytes of a message of the answer
+
+---A call's status. A plugin that sees the deadline before we do ends the call with CANCELLED: nobody else has.
+---@param status integer
+---@param message string
+---@param deadline number? by the loop's clock
+---@return integer status
+---@return string message
+local function true_status(status, message, deadline)
+  if status == CANCELLED and deadline and core.loop.clock() > deadline - DEADLINE_SLACK then
+    return DEADLINE_EXCEEDED, "the deadline has passed"
+  end
+  return status, message
+end
 
 ---@class gantry.RpcCall a call under way
 local Call = {}
@@ -81,11 +98,14 @@ Call.__index = Call
 function Rpc:begin(path, request, options, handlers)
   if self.shut then return nil, status_error(path, UNAVAILABLE, self.closed.message) end
   local token = {}
+  local timeout = options.timeout ~= math.huge and options.timeout or nil
+  local deadline = timeout and core.loop.clock() + timeout
   local call, err = self.connection:call {
-    path = path, timeout = options.timeout ~= math.huge and options.timeout or nil, limit = options.limit,
+    path = path, timeout = timeout, limit = options.limit,
     on_message = handlers.on_message,
     on_end = function(status, message)
       self.under_way[token] = nil
+      status, message = true_status(status, message, deadline)
       handlers.on_end(status ~= 0 and status_error(path, status, message) or nil)
     end,
   }

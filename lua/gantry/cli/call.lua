@@ -32,7 +32,10 @@ function call.configure(parser)
     :args("?"):argname("REQUEST")
   parser:flag("--list", "List services, methods and messages.")
   parser:option("--timeout", "Seconds until the call must be done, or a duration such as 1m30s (default 30s).")
-    :argname("DURATION"):convert(function(text) return units.seconds(tonumber(text) or text) end)
+    :argname("DURATION"):convert(function(text)
+      local seconds, reason = units.seconds(tonumber(text) or text)
+      return seconds, reason and "--timeout " .. reason
+    end)
   parser:option("--name", "Name of this plugin, instead of the policy's.")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
 end

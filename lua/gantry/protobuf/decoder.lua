@@ -1,0 +1,238 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- protobuf/decoder.lua: a message's bytes to a plain table. A field that occurs again replaces the first, a message is
+--- merged; lists are read packed and unpacked; what the descriptor does not know is kept (see unknown.lua).
+
+local scalars = require "gantry.protobuf.scalars"
+local unknown = require "gantry.protobuf.unknown"
+local well_known = require "gantry.protobuf.well_known"
+local wire = require "gantry.wire"
+
+local decoder = {}
+
+local read_varint = wire.read_varint
+local BYTES <const>, START_GROUP <const> = wire.BYTES, wire.START_GROUP
+local HIGHEST_NUMBER <const> = (1 << 29) - 1
+
+---@param walk gantry.protobuf.Walk
+local function fail_short(walk)
+  walk:fail "the bytes end inside a value"
+end
+
+---Reads the length before a value; returns where the value begins and its last byte.
+---@return integer first
+---@return integer last
+local function read_length(walk, bytes, position, limit)
+  local size, first = read_varint(bytes, position)
+  if not size or size < 0 or size > limit - first + 1 then fail_short(walk) end
+  return first, first + size - 1
+end
+
+---A table with what absent fields have: defaults, and empty lists.
+---@param message gantry.protobuf.Message
+---@return table
+local function new_table(message)
+  local value = {}
+  for name, default in next, message.defaults do value[name] = default end
+  for _, name in ipairs(message.lists) do value[name] = {} end
+  return value
+end
+
+---One field whose number or wire type is not known: kept.
+local function keep_unknown(walk, bytes, start, position, limit, tag, target)
+  local behind = wire.skip(bytes, position, limit, tag)
+  if not behind then walk:fail(("the bytes hold no valid field at byte %d"):format(start)) end
+  if target then unknown.add(target, bytes:sub(start, behind - 1)) end
+  return behind
+end
+
+---Reads fields into a table until the limit.
+---@param walk gantry.protobuf.Walk
+---@param message gantry.protobuf.Message
+---@param bytes string
+---@param position integer
+---@param limit integer the last byte
+---@param target table
+local function decode_fields(walk, message, bytes, position, limit, target)
+  local by_number, depth = message.by_number, walk:enter()
+  while position <= limit do
+    local start = position
+    local tag, behind = read_varint(bytes, start)
+    position = behind
+    local number = tag and tag >> 3
+    if not tag or position > limit + 1 or number == 0 or number > HIGHEST_NUMBER then
+      walk.depth = depth - 1
+      walk:fail(("the bytes hold no valid field at byte %d"):format(start))
+    end
+    local field = by_number[number]
+    local read = field and field.readers[tag & 7]
+    if read then
+      walk[depth] = field.name
+      position = read(walk, bytes, position, limit, target)
+    else
+      walk[depth] = number
+      position = keep_unknown(walk, bytes, start, position, limit, tag, target)
+    end
+  end
+  walk.depth = depth - 1
+end
+
+---@param walk gantry.protobuf.Walk
+---@param message gantry.protobuf.Message
+---@param bytes string
+---@param first integer
+---@param last integer
+---@param before any? the value that is merged with
+---@return any value in its natural form
+function decoder.message(walk, message, bytes, first, last, before)
+  message:link()
+  local natural = well_known[message.name]
+  if before ~= nil and natural then before = natural.wrap(walk, before, message) end
+  local target = before or new_table(message)
+  decode_fields(walk, message, bytes, first, last, target)
+  if natural then return natural.unwrap(walk, target, message) end
+  return target
+end
+
+-- ---- the values of each kind of field ----
+
+---Reads the value at a position, merged with what is there; returns it and the next position.
+---@alias gantry.protobuf.Get fun(walk: gantry.protobuf.Walk, bytes: string, at: integer, limit: integer, before: any)
+
+---@param field gantry.protobuf.Field
+---@return gantry.protobuf.Get
+local function get_scalar(field)
+  local scalar = field.scalar
+  local decode, size = scalar.decode, scalar.size
+  if scalar.kind == BYTES then
+    local checked = scalar == scalars.string
+    return function(walk, bytes, position, limit)
+      local first, last = read_length(walk, bytes, position, limit)
+      local text = bytes:sub(first, last)
+      if checked and not utf8.len(text) then walk:fail "string expected, got bytes that are not UTF-8" end
+      return text, last + 1
+    end
+  end
+  return function(walk, bytes, position, limit)
+    if size and position + size > limit + 1 then fail_short(walk) end
+    local value, behind = decode(bytes, position)
+    if value == nil or behind > limit + 1 then fail_short(walk) end
+    return value, behind
+  end
+end
+
+---@param field gantry.protobuf.Field
+---@return gantry.protobuf.Get
+local function get_enum(field)
+  local names = field.enum.names
+  return function(walk, bytes, position, limit)
+    local value, behind = read_varint(bytes, position)
+    if not value or behind > limit + 1 then fail_short(walk) end
+    value = scalars.as_int32(value)
+    return names[value] or value, behind
+  end
+end
+
+---@param field gantry.protobuf.Field
+---@return gantry.protobuf.Get
+local function get_message(field)
+  local message = field.message
+  return function(walk, bytes, position, limit, before)
+    local first, last = read_length(walk, bytes, position, limit)
+    return decoder.message(walk, message, bytes, first, last, before), last + 1
+  end
+end
+
+---@param field gantry.protobuf.Field
+---@return gantry.protobuf.Get
+local function get_group(field)
+  local message, number = field.message, field.number
+  return function(walk, bytes, position, limit, before)
+    local last, behind = wire.group_end(bytes, position, limit, number)
+    if not last then fail_short(walk) end
+    return decoder.message(walk, message, bytes, position, last, before), behind
+  end
+end
+
+---@param field gantry.protobuf.Field
+---@return gantry.protobuf.Get get
+---@return integer kind its wire type
+local function get_of(field)
+  if field.group then return get_group(field), START_GROUP end
+  if field.message then return get_message(field), BYTES end
+  if field.enum then return get_enum(field), wire.VARINT end
+  return get_scalar(field), field.scalar.kind
+end
+
+-- ---- fields ----
+
+---@param field gantry.protobuf.Field
+local function single(field)
+  local get, kind = get_of(field)
+  local name, oneof, merged = field.name, field.oneof, field.message ~= nil
+  return { [kind] = function(walk, bytes, position, limit, target)
+    local before
+    if merged then before = target[name] end
+    local value, behind = get(walk, bytes, position, limit, before)
+    if oneof then
+      for _, other in ipairs(oneof.fields) do target[other.name] = nil end
+    end
+    target[name] = value
+    return behind
+  end }
+end
+
+---@param field gantry.protobuf.Field
+local function repeated(field)
+  local get, kind = get_of(field)
+  local name = field.name
+  local readers = { [kind] = function(walk, bytes, position, limit, target)
+    local value, behind = get(walk, bytes, position, limit)
+    table.insert(target[name], value)
+    return behind
+  end }
+  if kind ~= BYTES and kind ~= START_GROUP then
+    readers[BYTES] = function(walk, bytes, position, limit, target)
+      local list = target[name]
+      local at, last = read_length(walk, bytes, position, limit)
+      while at <= last do list[#list + 1], at = get(walk, bytes, at, last) end
+      return last + 1
+    end
+  end
+  return readers
+end
+
+---The key or value that an entry without one has.
+---@param walk gantry.protobuf.Walk
+---@param field gantry.protobuf.Field
+local function absent(walk, field)
+  if field.message then return decoder.message(walk, field.message, "", 1, 0) end
+  return field.default
+end
+
+---@param field gantry.protobuf.Field
+local function map(field)
+  local name, entry = field.name, field.map.entry
+  local key_field, value_field = field.map.key, field.map.value
+  return { [BYTES] = function(walk, bytes, position, limit, target)
+    local first, last = read_length(walk, bytes, position, limit)
+    local found = {}
+    decode_fields(walk, entry, bytes, first, last, found)
+    local key, value = found.key, found.value
+    if key == nil then key = absent(walk, key_field) end
+    if value == nil then value = absent(walk, value_field) end
+    target[name][key] = value
+    return last + 1
+  end }
+end
+
+---How a field is decoded, by the wire types that it may have: reads into the target, returns the next position.
+---@param field gantry.protobuf.Field linked
+---@return table<integer, function>
+function decoder.field(field)
+  if field.map then return map(field) end
+  if field.repeated then return repeated(field) end
+  return single(field)
+end
+
+return decoder

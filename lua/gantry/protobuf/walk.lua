@@ -1,0 +1,78 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- protobuf/walk.lua: where in a message the work is, so that an error can name the path: Get.request.items[2].name.
+--- One walk is one encoding or decoding. walk[1..depth] are the steps from the root.
+
+local errors = require "gantry.errors"
+
+---@class gantry.protobuf.Walk
+---@field root string what the path begins with
+---@field depth integer
+---@field keys table<integer, any> the keys of those steps that go into a map
+---@field any_level integer? how many messages of type Any are around
+---@field [integer] string|integer|table a field's name, an index, or walk.MAP
+local Walk = {}
+Walk.__index = Walk
+
+local walk = {}
+
+---The step into a map; the key stands in `keys`.
+walk.MAP = {}
+
+-- Messages inside messages: a table that contains itself ends here, and so do bytes made to exhaust the stack.
+local DEEPEST <const> = 500
+
+---@param root string
+---@param code string? of its errors; MESSAGE_INVALID where nil
+---@return gantry.protobuf.Walk
+function walk.new(root, code)
+  return setmetatable({ root = root, code = code or "MESSAGE_INVALID", depth = 0, keys = {} }, Walk)
+end
+
+---@return string
+function Walk:path()
+  local parts = { self.root }
+  for place = 1, self.depth do
+    local step = self[place]
+    if step == walk.MAP then
+      local key = self.keys[place]
+      parts[#parts + 1] = type(key) == "string" and ("[%q]"):format(key):gsub("\n", "n") or ("[%s]"):format(key)
+    else
+      parts[#parts + 1] = (math.type(step) and "[%d]" or ".%s"):format(step)
+    end
+  end
+  return table.concat(parts)
+end
+
+---Raises an error of this place.
+---@param reason string
+function Walk:fail(reason)
+  local path = self:path()
+  error(errors.new(self.code, ("%s: %s"):format(path, reason), { field = path }), 0)
+end
+
+---A step deeper. To be undone by `walk.depth = depth - 1`.
+---@return integer depth
+function Walk:enter()
+  local depth = self.depth + 1
+  if depth > DEEPEST then
+    self.depth = 8 -- the rest of the path says no more
+    self:fail(("nested more than %d deep: does a table contain itself?"):format(DEEPEST))
+  end
+  self.depth = depth
+  return depth
+end
+
+---Calls a function whose error objects become nil, err.
+---@param fn function
+---@param ... any
+---@return any? result
+---@return gantry.Error?
+function walk.protect(fn, ...)
+  local ok, result = pcall(fn, ...)
+  if ok then return result end
+  if not errors.is(result) or result.code == "CANCELLED" then error(result, 0) end
+  return nil, result
+end
+
+return walk
