@@ -11,6 +11,10 @@
 #include <string.h>
 
 #define NS_PER_MS 1000000
+#define REASON_SIZE 96
+
+/* So much before the deadline may the peer find it reached: timeouts travel in whole units. */
+#define DEADLINE_SLACK_NS (10 * NS_PER_MS)
 
 /* ---- the life of a call ---- */
 
@@ -22,10 +26,30 @@ void gantry_grpc_call_is_ready(struct gantry_grpc_call *call)
     gantry_grpc_schedule(call->connection);
 }
 
+static void say_deadline(const struct gantry_grpc_call *call, char reason[REASON_SIZE])
+{
+    snprintf(reason, REASON_SIZE, "the call had no end within its deadline of %" PRId64 " ms",
+             call->timeout_ns / NS_PER_MS);
+}
+
+/* The peer runs by our deadline as well, and cancels the call at it: by its clock that can be a moment before ours. */
+static bool is_deadline(const struct gantry_grpc_call *call, int status)
+{
+    return status == GANTRY_GRPC_CANCELLED && call->timeout_ns > 0 &&
+           gantry_clock_ns() >= call->due_ns - DEADLINE_SLACK_NS;
+}
+
 void gantry_grpc_call_end(struct gantry_grpc_call *call, int status, const char *reason)
 {
+    char deadline[REASON_SIZE];
+
     if (call->has_ended)
         return;
+    if (is_deadline(call, status)) {
+        say_deadline(call, deadline);
+        status = GANTRY_GRPC_DEADLINE_EXCEEDED;
+        reason = deadline;
+    }
     call->has_ended = true;
     call->status = status;
     snprintf(call->reason, sizeof call->reason, "%s", reason);
@@ -38,11 +62,10 @@ void gantry_grpc_call_end(struct gantry_grpc_call *call, int status, const char 
 static void expire(void *data)
 {
     struct gantry_grpc_call *call = data;
-    char reason[96];
+    char reason[REASON_SIZE];
 
     gantry_grpc_enter(call->connection);
-    snprintf(reason, sizeof reason, "the call had no end within its deadline of %" PRId64 " ms",
-             call->timeout_ns / NS_PER_MS);
+    say_deadline(call, reason);
     gantry_grpc_session_reset(call, NGHTTP2_CANCEL);
     gantry_grpc_reader_clear(&call->reader);
     call->is_paused = false;
@@ -55,6 +78,7 @@ static int set_deadline(struct gantry_grpc_call *call, int64_t timeout_ns, struc
     if (timeout_ns == 0)
         return 0;
     call->timeout_ns = timeout_ns;
+    call->due_ns = gantry_clock_ns() + timeout_ns;
     if (gantry_timer_new(call->connection->loop, expire, call, &call->deadline, err) < 0)
         return -1;
     gantry_timer_set(call->deadline, timeout_ns);

@@ -98,6 +98,7 @@ struct gantry_grpc_call {
     struct gantry_grpc_link in_ready;
     struct gantry_timer *deadline; /* NULL without one, and once it has ended */
     int64_t timeout_ns;
+    int64_t due_ns; /* when the deadline is, by the monotonic clock */
     int32_t stream; /* or GANTRY_GRPC_NO_STREAM */
     size_t window;
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,7 +152,21 @@ static int spawn_with(const struct gantry_process_options *options, const struct
     return error;
 }
 
-/* The child cannot be anybody else by now: it is not reaped before it is known by its pidfd. */
+/* Where the host ignores SIGCHLD, the kernel reaps the child at its end, which may have come already: its status is
+ * lost then, as it is when the kernel comes later. A descriptor that is readable at once stands for the child. */
+static int stand_in_for_child(struct gantry_spawned *spawned)
+{
+    spawned->pidfd = eventfd(1, EFD_CLOEXEC);
+    return spawned->pidfd >= 0 && move_up(&spawned->pidfd) == 0 ? 0 : errno;
+}
+
+static void end_child(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+/* The child cannot be anybody else by now: nobody but the kernel reaps it before it is known by its pidfd. */
 static int open_pidfd(struct gantry_spawned *spawned)
 {
     int error;
@@ -160,9 +175,10 @@ static int open_pidfd(struct gantry_spawned *spawned)
     if (spawned->pidfd >= 0 && move_up(&spawned->pidfd) == 0)
         return 0;
     error = errno;
+    if (spawned->pidfd < 0 && error == ESRCH)
+        return stand_in_for_child(spawned);
     gantry_close(&spawned->pidfd);
-    kill(spawned->pid, SIGKILL);
-    waitpid(spawned->pid, NULL, 0);
+    end_child(spawned->pid);
     return error;
 }
 

@@ -99,7 +99,7 @@ static void test_descendant_with_the_pipe_delays_the_exit_a_little(void **state)
 
 static void test_descendant_that_floods_the_pipe_is_left_behind(void **state)
 {
-    struct gantry_process_options options = SCRIPT("yes & echo $! ; exit 7");
+    struct gantry_process_options options = SCRIPT("(sleep 0.1; exec yes) & echo $!; sleep 0.3; exit 7");
 
     (void)state;
     run(&options);
