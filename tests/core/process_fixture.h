@@ -79,13 +79,13 @@ static inline void on_exit_of_child(void *data, const struct gantry_process_exit
         free_process();
 }
 
-/* Options for a shell script, with output and error through pipes. Skips the test where there are no pidfds, which
- * valgrind of Debian 12 does not know. */
+/* Options for a shell script, with output and error through pipes. Skips the test where pidfds do not work: Debian 12's
+ * valgrind knows none of their calls, Debian 13's not all. */
 static inline struct gantry_process_options script(const char *const *argv)
 {
     int pidfd = pidfd_open(getpid(), 0);
 
-    if (pidfd < 0 && errno == ENOSYS)
+    if ((pidfd < 0 || pidfd_send_signal(pidfd, 0, NULL, 0) < 0) && errno == ENOSYS)
         skip();
     close(pidfd);
     return (struct gantry_process_options){.argv = argv,

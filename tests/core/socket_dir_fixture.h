@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#define KEEP_GROUP ((gid_t)-1)
+#define KEEP_GROUP (~(gid_t)0)
 
 static struct gantry_error err;
 static struct gantry_socket_dir *dir;
