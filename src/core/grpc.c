@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NS_PER_MS 1000000
+#define NS_PER_MS INT64_C(1000000)
 #define REASON_SIZE 96
 
 /* So much before the deadline may the peer find it reached: timeouts travel in whole units. */

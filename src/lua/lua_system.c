@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-extern char **environ;
 
 /* system.stat(path) -> { type, mode, uid, gid, size, mtime } | nil, err. Follows links; `mode` holds the permission
  * bits alone, `mtime` seconds. */
@@ -91,6 +91,13 @@ static int system_environment(lua_State *L)
         lua_pushstring(L, equals + 1);
         lua_rawset(L, -3);
     }
+    return 1;
+}
+
+/* system.lua_release() -> such as "Lua 5.4.4": of the Lua that this was built with. */
+static int system_lua_release(lua_State *L)
+{
+    lua_pushliteral(L, LUA_RELEASE);
     return 1;
 }
 
@@ -202,11 +209,45 @@ static int system_write(lua_State *L)
     return 1;
 }
 
+/* system.dial(path) -> true | nil, err: whether somebody listens on a Unix socket. The connection is dropped at once;
+ * it never waits. */
+static int system_dial(lua_State *L)
+{
+    size_t size;
+    const char *path = luaL_checklstring(L, 1, &size);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct gantry_error err;
+    int reason = 0;
+    int fd;
+
+    luaL_argcheck(L, size < sizeof address.sun_path, 1, "longer than a socket's path can be");
+    memcpy(address.sun_path, path, size);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
+        reason = errno;
+    if (fd >= 0)
+        close(fd);
+    if (reason != 0 && reason != EAGAIN) { /* a full queue has an owner, too */
+        gantry_fail_errno(&err, reason, "DIAL_FAILED", "connect to %s", path);
+        return lua_gantry_fail(L, &err);
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* system.close(fd): for descriptors that were handed out as numbers. */
+static int system_close(lua_State *L)
+{
+    close((int)luaL_checkinteger(L, 1));
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"stat", system_stat},
     {"real_path", system_real_path},
     {"accessible", system_accessible},
     {"environment", system_environment},
+    {"lua_release", system_lua_release},
     {"pid", system_pid},
     {"euid", system_euid},
     {"egid", system_egid},
@@ -217,6 +258,8 @@ static const luaL_Reg functions[] = {
     {"is_terminal", system_is_terminal},
     {"random", system_random},
     {"write", system_write},
+    {"close", system_close},
+    {"dial", system_dial},
     {NULL, NULL},
 };
 
