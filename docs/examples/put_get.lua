@@ -7,10 +7,15 @@ local gantry = require "gantry"
 
 local policy = arg and arg[1] or "policies/demo.lua"
 
+local PROGRESS = {
+  image = "image verified", created = "container created", started = "container started",
+  stopping = "asked to end", exit = "container and socket directory removed",
+}
+
 -- Stopped in order when this variable goes out of scope, also after an error.
 local plugin <close> = assert(gantry.launch(policy, {
   on_event = function(kind)
-    if kind ~= "ready" then print("  " .. kind) end
+    if PROGRESS[kind] then print("  " .. PROGRESS[kind]) end
   end,
 }))
 print(("ready in %.0f ms: %s"):format(plugin.ready_ms, plugin))
