@@ -12,18 +12,21 @@ container.LABEL = {
   owner = "gantry.owner", -- who launched it: uid@host
   directory = "gantry.directory", -- its socket directory on the host
   version = "gantry.version", -- of the gantry that launched it
+  exec = "gantry.exec", -- launched for another host: the name of its own socket directory
 }
 
 ---@param mounts { source: string, target: string, read_only: boolean? }[]
----@param directory string the socket directory
+---@param facts { directory: string, shared: table[]? } the socket directory; folders of the host at their own paths
 ---@return table[] engine's mounts
-local function engine_mounts(mounts, directory)
+local function engine_mounts(mounts, facts)
   -- The same path on both sides: an address then means the same inside and outside, also within broker messages.
-  local list = { { Type = "bind", Source = directory, Target = directory,
+  local list = { { Type = "bind", Source = facts.directory, Target = facts.directory,
     BindOptions = { Propagation = "private", NonRecursive = true } } }
-  for _, mount in ipairs(mounts or {}) do
-    list[#list + 1] = { Type = "bind", Source = mount.source, Target = mount.target, ReadOnly = mount.read_only
-      or false }
+  for _, some in ipairs { facts.shared or {}, mounts or {} } do
+    for _, mount in ipairs(some) do
+      list[#list + 1] = { Type = "bind", Source = mount.source, Target = mount.target, ReadOnly = mount.read_only
+        or false }
+    end
   end
   return list
 end
@@ -69,7 +72,7 @@ local function host_config(config, facts, network)
     CapDrop = json.array { "ALL" },
     CapAdd = config.cap_ipc_lock and json.array { "IPC_LOCK" } or nil,
     GroupAdd = json.array(groups),
-    Mounts = json.array(engine_mounts(config.mounts, facts.directory)),
+    Mounts = json.array(engine_mounts(config.mounts, facts)),
     Runtime = config.runtime, CgroupParent = config.cgroup_parent, NanoCpus = config.nano_cpus, Memory = config.memory,
     PidsLimit = config.pids_limit, ReadonlyRootfs = config.read_only,
     SecurityOpt = config.security_opt and json.array(config.security_opt) or nil,
@@ -91,7 +94,7 @@ function container.request(config, facts)
     Entrypoint = config.entrypoint and json.array(config.entrypoint) or nil,
     Cmd = config.args and json.array(config.args) or nil,
     Env = json.array(facts.environment),
-    User = config.user, WorkingDir = config.working_dir, Labels = labels,
+    User = config.user, WorkingDir = config.working_dir or facts.working_dir, Labels = labels,
     AttachStdout = true, AttachStderr = true, AttachStdin = false, OpenStdin = false,
     Tty = false, -- a terminal has no frames: standard output and error could not be told apart
     NetworkDisabled = config.disable_network,

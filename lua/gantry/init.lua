@@ -109,6 +109,19 @@ function gantry.launch(policy, options)
   })
 end
 
+---Attaches to a plugin that runs already, launched by gantry or by another go-plugin host in a container: the same
+---object as a launch gives. It runs on when it is let go (`plugin:detach()`, or the end of a `<close>` variable).
+---@param name string the plugin's, or a container's name or id
+---@param options table? engine, environment, on_event, on_output; protocol = "netrpc" where only the caller knows
+---@return gantry.Plugin?, gantry.Error?
+function gantry.attach(name, options)
+  options = options or {}
+  local engine, unreachable = engine_of(options.engine)
+  if not engine then return nil, unreachable end
+  return plugin.attach(name, { engine = engine, environment = options.environment, on_event = options.on_event,
+    on_output = options.on_output, protocol = options.protocol })
+end
+
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
 ---@param options table?

@@ -127,7 +127,7 @@ describe("a policy's field reaches the engine:", function()
   end
 
   it("sha256, in both spellings: the container is created by the image's id", function()
-    local id = assert(support.engine():inspect_image("gantry-test-kv:1.8")).Id
+    local id = assert(support.engine():inspect_image("gantry-test-kv:latest")).Id
     for _, pin in ipairs { id, (id:gsub("^sha256:", "")) } do
       local container = inspect_running(("sha256 = '%s'"):format(pin))
       assert.are.equal(id, container.Image)
@@ -179,7 +179,7 @@ describe("a policy's field reaches the engine:", function()
     for _, case in ipairs(CASES) do covered[case[1]:match("^[%l_%d]+")] = true end
     -- What gantry itself acts on.
     for _, name in ipairs { "protocol", "start_timeout", "stop_timeout", "restart", "on_exit", "pull", "rootless",
-      "health", "multiplex", "cwd", "share_tmp" } do covered[name] = true end
+      "health", "after", "multiplex", "cwd", "share_tmp" } do covered[name] = true end
     for _, field in ipairs(require("gantry.schema").fields) do
       assert.is_true(covered[field.name], "the field " .. field.name .. " has no case here")
     end

@@ -58,7 +58,7 @@ end
 ---@return table
 function support.kv(...)
   return {
-    name = "kv", image = "gantry-test-kv", tag = "1.8", args = { ... }, cookie = support.cookie, disable_network = true,
+    name = "kv", image = "gantry-test-kv", tag = "latest", args = { ... }, cookie = support.cookie, disable_network = true,
     stop_timeout = 2,
   }
 end
@@ -69,7 +69,7 @@ end
 function support.policy_text(lines)
   return ([[
 return {
-  image = "gantry-test-kv", tag = "1.8", cookie = { %q, %q }, disable_network = true, stop_timeout = 2,
+  image = "gantry-test-kv", tag = "latest", cookie = { %q, %q }, disable_network = true, stop_timeout = 2,
 %s
 }
 ]]):format(support.cookie[1], support.cookie[2], lines or "")
@@ -98,20 +98,23 @@ Command.__index = Command
 
 ---Starts the command; use inside a task.
 ---@param arguments string[]
----@param options { runtime_dir: string?, environment: string[]? }?
+---@param options { runtime_dir: string?, environment: string[]?, executable: string?, directory: string?,
+--- input: string? }?
 ---@return support.Command
 function support.command(arguments, options)
   options = options or {}
   local self = setmetatable({ stdout = "", stderr = "", changed = task.event(), ended = task.event() }, Command)
-  local spec = { support.executable, table.unpack(arguments) }
-  local environment = {}
+  local spec = { options.executable or support.executable, table.unpack(arguments) }
+  local environment, own = {}, { GANTRY_RUNTIME_DIR = true }
+  for _, entry in ipairs(options.environment or {}) do own[entry:match("^[^=]*")] = true end
   for name, value in pairs(core.system.environment()) do
-    if name ~= "GANTRY_RUNTIME_DIR" then environment[#environment + 1] = name .. "=" .. value end
+    if not own[name] then environment[#environment + 1] = name .. "=" .. value end
   end
   environment[#environment + 1] = "GANTRY_RUNTIME_DIR=" .. (options.runtime_dir or "")
   for _, entry in ipairs(options.environment or {}) do environment[#environment + 1] = entry end
   spec.environment = environment
-  spec.input, spec.output, spec.error = "null", "pipe", "pipe"
+  spec.input, spec.output, spec.error = options.input or "null", "pipe", "pipe"
+  spec.directory = options.directory
   spec.on_output = function(stream, bytes)
     local field = stream == 1 and "stdout" or "stderr"
     self[field] = self[field] .. bytes

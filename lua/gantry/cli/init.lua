@@ -14,7 +14,29 @@ local GROUPS = {
     { "plan", "show what would be created, with nothing started" },
     { "call", "launch a plugin for one call: JSON in, JSON out" },
     { "check", "check policies" },
+    { "exec", "stand in for a plugin's binary, for OpenTofu, Vault and other hosts" },
+    { "host", "run such a host with a private temporary directory" },
     { "simulate", "show what a policy would decide when its plugin ends" },
+  } },
+  { title = "Many plugins", verbs = {
+    { "up", "keep the plugins of a directory of policies running" },
+    { "ps", "list them" },
+    { "start", "start one that was stopped" },
+    { "stop", "stop one, until it is started again" },
+    { "restart", "stop one and start it anew" },
+    { "reload", "read the policies again" },
+    { "logs", "show a plugin's output" },
+    { "why", "tell what happened to a plugin, and what was decided" },
+    { "events", "show what happens, as it happens" },
+    { "reattach", "print what a host needs to use a running plugin" },
+    { "down", "stop all of them, and the supervisor" },
+  } },
+  { title = "Try things out", verbs = {
+    { "repl", "a Lua session with gantry in it; `gantry -e CODE` runs one chunk" },
+  } },
+  { title = "This machine", verbs = {
+    { "doctor", "look for what would stop a plugin here" },
+    { "gc", "remove what killed gantries left behind" },
   } },
   { title = "About", verbs = { { "version", "show the version" } } },
 }
@@ -93,6 +115,7 @@ function cli.main(...)
     return exit_codes.OK
   end
   if name == "--version" then name = "version" end
+  if name == "-e" then return run_verb("repl", ...) end
   if find_verb(name) then return run_verb(name, select(2, ...)) end
   local near = nearest.find(name, verb_names())
   return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name,

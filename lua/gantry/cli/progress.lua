@@ -5,6 +5,7 @@
 local core = require "gantry.core"
 local exit = require "gantry.plugin.exit"
 local hclog = require "gantry.hclog"
+local pull_progress = require "gantry.cli.pull_progress"
 
 local progress = {}
 
@@ -19,6 +20,8 @@ end
 
 local TEXT = {
   image = function(fields) return ("image %s present (%s…)"):format(fields.reference, fields.id:sub(1, 19)) end,
+  pulling = function(fields) return "pulling image " .. fields.reference end,
+  pull = pull_progress.line,
   warning = function(fields) return "warning: " .. fields.text end,
   started = function(fields)
     return ("container %s created, started in %d ms"):format(short(fields.container),
@@ -37,6 +40,12 @@ local TEXT = {
   end,
   stopping = function(fields) return ("stopping (%s)"):format(fields.how) end,
   reattached = function() return "the engine is back, output attached again" end,
+  kept = function(fields)
+    local found = fields.diagnosis
+    local id = short(found.container)
+    local text = ("container %s is kept: `docker inspect %s`, then `docker rm -f %s`"):format(id, id, id)
+    return found.by_hand and text .. "\nby hand: " .. found.by_hand or text
+  end,
   exit = function(fields) return ("ended (%s)"):format(exit.describe(fields.exit)) end,
 }
 

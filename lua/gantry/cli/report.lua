@@ -18,7 +18,8 @@ local function plain(err)
     diagnosis = found and { output = json.array(found.output), image = found.image, image_id = found.image_id,
       entrypoint = found.entrypoint and json.array(found.entrypoint), runtime = found.runtime,
         container = found.container,
-      kept = found.kept, exit = found.exit } or nil,
+      kept = found.kept, exit = found.exit, environment = found.environment and json.array(found.environment),
+      by_hand = found.by_hand } or nil,
   }
 end
 

@@ -8,6 +8,7 @@ local exit_codes = require "gantry.cli.exit_codes"
 local gantry = require "gantry"
 local json = require "gantry.json"
 local progress = require "gantry.cli.progress"
+local pull_progress = require "gantry.cli.pull_progress"
 local report = require "gantry.cli.report"
 local task = require "gantry.task"
 local writer = require "gantry.cli.writer"
@@ -43,6 +44,10 @@ end
 
 function Run:event(kind, fields)
   if self.options.json then return end
+  if kind == "pull" and core.system.is_terminal(STDERR) then
+    self.pull = self.pull or pull_progress.new(self.name .. ": ", function(text) self.writer:write(text) end)
+    return self.pull:feed(fields)
+  end
   local line = progress.line(self.name, kind, fields)
   if line then self.writer:write(line) end
 end
@@ -53,7 +58,7 @@ function Run:launch()
   })
   if not policy then return nil, err end
   self.name = self.options.name or policy.name
-  if self.options.debug then policy.config.debug = true end
+  if self.options.debug then policy.config.debug = policy.config.debug or true end
   self.log = progress.log(self.name, function(text) self.writer:write(text) end)
   return gantry.launch(policy, {
     engine = self.options.engine, name = self.name,

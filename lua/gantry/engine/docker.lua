@@ -3,19 +3,21 @@
 --- engine/docker.lua: a client of the Docker Engine API, as Docker and Podman serve it. Every method waits (yields in a
 --- task) and fails as `nil, err`; `err.status` is the HTTP status where the engine answered with one.
 
+local answers = require "gantry.engine.answer"
 local core = require "gantry.core"
 local errors = require "gantry.errors"
 local json = require "gantry.json"
+local negotiate = require "gantry.engine.negotiate"
+local podman = require "gantry.engine.podman"
 local task = require "gantry.task"
+local tls = require "gantry.engine.tls"
 
 local docker = {}
-
--- The versions that this client speaks. 1.40 brought non-recursive binds; newer engines refuse what is older than 1.44.
-local OLDEST_API, NEWEST_API = "1.40", "1.44"
 
 -- Seconds for an answer to a short request; a start waits for the runtime, and a loaded engine takes its time.
 local REQUEST_TIMEOUT, START_TIMEOUT = 30, 120
 
+local SHAPES <const> = answers.shapes
 local CODES = { [400] = "ENGINE_REFUSED", [404] = "NOT_FOUND", [409] = "CONFLICT" }
 
 ---@class gantry.Engine
@@ -27,27 +29,18 @@ local CODES = { [400] = "ENGINE_REFUSED", [404] = "NOT_FOUND", [409] = "CONFLICT
 local Docker = {}
 Docker.__index = Docker
 
----@param left string
----@param right string
----@return boolean
-local function older(left, right)
-  local left_major, left_minor = left:match("^(%d+)%.(%d+)$")
-  local right_major, right_minor = right:match("^(%d+)%.(%d+)$")
-  if left_major ~= right_major then return tonumber(left_major) < tonumber(right_major) end
-  return tonumber(left_minor) < tonumber(right_minor)
-end
+-- The longest line of a stream of values.
+local LONGEST_VALUE <const> = 1024 * 1024
 
 ---Sends one request and waits for its whole answer.
 ---@return table? response status, headers, body
 ---@return gantry.Error?
 local function exchange(http, request)
-  return task.await(function(resume)
-    request.on_done = function(err, response)
-      if err then resume(nil, err) else resume(response) end
-    end
-    local sent = http:request(request)
-    return function() sent:cancel() end
-  end)
+  local done = task.event()
+  request.on_done = function(err, response) done:set(not err and response or nil, err) end
+  local sent <close>, refused = http:request(request) -- closing it takes back what has not ended
+  if not sent then return nil, refused end
+  return done:wait()
 end
 
 ---What the engine said of a failure: JSON with a message, or plain text from a proxy or an upgraded connection.
@@ -56,7 +49,7 @@ end
 local function engine_message(body)
   local answer = json.decode(body or "")
   if type(answer) == "table" and type(answer.message) == "string" then return answer.message end
-  local text = (body or ""):gsub("%s+", " "):sub(1, 300)
+  local text = (body or ""):gsub("%s+", " "):gsub("%c", "?"):sub(1, 300)
   return text ~= "" and text or "no reason given"
 end
 
@@ -75,15 +68,28 @@ local function escape(text)
   return (text:gsub("[^%w%-%._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
 end
 
+Docker.escape = escape
+
+---@param id string or name
+---@return string for messages
+local function short(id)
+  return #id == 64 and id:sub(1, 12) or id
+end
+
+function Docker:__tostring()
+  return ("engine %s  %s  API %s"):format(self.kind, self.endpoint.name, self.api)
+end
+
 ---One API call: JSON in, JSON out. `action` starts the error message.
 ---@param method string
 ---@param path string below the version
----@param options { action: string, body: table?, timeout: number?, forever: boolean? }
----@return table|string|nil answer
+---@param options { action: string, headers: string[]?, body: table?, timeout: number?, forever: boolean?,
+---  shape: gantry.Shape?, list: gantry.Shape? } what the answer must look like: see gantry.engine.answer
+---@return table? answer
 ---@return gantry.Error?
 function Docker:call(method, path, options)
   local timeout = not options.forever and (options.timeout or REQUEST_TIMEOUT) or nil
-  local request = { method = method, path = "/v" .. self.api .. path, timeout = timeout }
+  local request = { method = method, path = "/v" .. self.api .. path, timeout = timeout, headers = options.headers }
   if options.body then
     local body, unencodable = json.encode(options.body)
     if not body then return nil, unencodable end
@@ -94,8 +100,39 @@ function Docker:call(method, path, options)
   if response.status >= 300 and response.status ~= 304 then
     return nil, api_error(options.action, response.status, response.body)
   end
-  if response.body == "" then return {} end
-  return json.decode(response.body)
+  return answers.read(response, options.action, options)
+end
+
+---Whether an answer is no success; "not modified" means that it already is as asked.
+---@param status integer
+---@return boolean
+local function failed(status)
+  return status >= 300 and status ~= 304
+end
+
+---One API call that answers with JSON values, a line each, for as long as it likes.
+---@param method string
+---@param path string below the version
+---@param options { action: string, headers: string[]?, on_value: fun(value: table) }
+---@return boolean? ended, gantry.Error? err
+function Docker:stream(method, path, options)
+  local status
+  local refusal, lines = {}, core.lines.new(LONGEST_VALUE)
+  local function on_line(line)
+    local value = json.decode(line)
+    if type(value) == "table" then options.on_value(value) end
+  end
+  local response, err = exchange(self.http, {
+    method = method, path = "/v" .. self.api .. path, headers = options.headers,
+    on_headers = function(code) status = code end,
+    on_data = function(bytes)
+      if failed(status) then refusal[#refusal + 1] = bytes else lines:feed(bytes, on_line) end
+    end,
+  })
+  if not response then return nil, err:wrap(options.action) end
+  if failed(status) then return nil, api_error(options.action, status, table.concat(refusal)) end
+  lines:finish(on_line)
+  return true
 end
 
 ---Pings and negotiates. DOCKER_API_VERSION overrides, as it does for other clients.
@@ -105,23 +142,15 @@ end
 function docker.connect(where, options)
   local http, err = core.http.new(task.loop(), where)
   if not http then return nil, err end
-  local response, failure = exchange(http, { method = "GET", path = "/_ping", timeout = REQUEST_TIMEOUT })
-  if not response then http:close() return nil, failure end
-  if response.status ~= 200 then http:close() return nil, api_error("ping " .. where.name, response.status,
-    response.body) end
-
-  local headers = response.headers
-  local newest = headers["api-version"] or NEWEST_API
-  local api = older(newest, NEWEST_API) and newest or NEWEST_API
-  if options and (options.api_version or "") ~= "" then api = options.api_version end
-  if older(api, OLDEST_API) then
+  local agreed, failure = negotiate.run(where, function(path)
+    return exchange(http, { method = "GET", path = path, timeout = REQUEST_TIMEOUT })
+  end, options and options.api_version)
+  if not agreed then
     http:close()
-    return nil, errors.new("API_VERSION", ("the engine at %s speaks API %s at most, gantry needs %s or newer; "
-      .. "upgrade the engine (Docker 19.03 or newer)"):format(where.name, api, OLDEST_API))
+    return nil, tls.explain(where, failure)
   end
-  local kind = headers["libpod-api-version"] and "podman" or "docker"
-  return setmetatable({ endpoint = where, http = http, api = api, kind = kind, server = headers.server, swept = {} },
-    Docker)
+  return setmetatable({ endpoint = where, http = http, api = agreed.api, kind = agreed.kind, server = agreed.server,
+    swept = {} }, Docker)
 end
 
 ---What the engine is and has: version, runtimes, security options. Asked once.
@@ -129,7 +158,7 @@ end
 ---@return gantry.Error?
 function Docker:info()
   if not self.known_info then
-    local info, err = self:call("GET", "/info", { action = "ask the engine what it is" })
+    local info, err = self:call("GET", "/info", { action = "ask the engine what it is", shape = SHAPES.info })
     if not info then return nil, err end
     self.known_info = info
   end
@@ -156,12 +185,24 @@ end
 ---@return table? image the engine's inspect
 ---@return gantry.Error?
 function Docker:inspect_image(reference)
-  local image, err = self:call("GET", "/images/" .. reference .. "/json", { action = "look up image " .. reference })
+  local image, err = self:call("GET", "/images/" .. reference .. "/json", { action = "look up image " .. reference,
+    shape = SHAPES.image })
   if not image and err.status == 404 then
     return nil, errors.new("IMAGE_NOT_FOUND", ("image %s is not on the engine at %s; pull or build it first "
-      .. "(docker pull %s)"):format(reference, self.endpoint.name, reference), { status = 404 })
+      .. "(docker pull %s), or set pull = \"missing\" in the policy"):format(reference, self.endpoint.name, reference),
+      { status = 404 })
   end
   return image, err
+end
+
+---Fits a create request to what this kind of engine takes, or refuses what it would ignore.
+---@param request table
+---@return table? request, gantry.Error? err
+function Docker:fit(request)
+  if self.kind ~= "podman" then return request end
+  local info, err = self:info()
+  if not info then return nil, err end
+  return podman.fit(request, info)
 end
 
 ---@param name string
@@ -170,7 +211,7 @@ end
 ---@return gantry.Error?
 function Docker:create(name, request)
   return self:call("POST", "/containers/create?name=" .. escape(name),
-    { action = "create container " .. name, body = request, timeout = START_TIMEOUT })
+    { action = "create container " .. name, body = request, timeout = START_TIMEOUT, shape = SHAPES.created })
 end
 
 ---Connects a created container to one more network.
@@ -195,33 +236,30 @@ end
 ---@return gantry.Error?
 function Docker:attach(id, handlers)
   local action = "attach to container " .. id:sub(1, 12)
-  local stream, status
+  local opened, status = task.event(), nil
   local refusal = {}
-  local ok, err = task.await(function(resume)
-    local waiting = true
-    local function answer(...)
-      if waiting then
-        waiting = false
-        resume(...)
-      end
-    end
-    stream = self.http:request {
-      method = "POST", path = ("/v%s/containers/%s/attach?stream=1&stdout=1&stderr=1"):format(self.api, id),
-      on_headers = function(code)
-        status = code
-        if code == 200 or code == 101 then answer(true) end
-      end,
-      on_data = function(bytes)
-        if status == 200 or status == 101 then handlers.on_output(bytes) else refusal[#refusal + 1] = bytes end
-      end,
-      on_done = function(failure)
-        if not waiting then return handlers.on_end(failure) end
-        answer(nil, failure and failure:wrap(action) or api_error(action, status, table.concat(refusal)))
-      end,
-    }
-    return function() stream:cancel() end
-  end)
-  if not ok then return nil, err end
+  local stream, unsendable = self.http:request {
+    method = "POST", path = ("/v%s/containers/%s/attach?stream=1&stdout=1&stderr=1"):format(self.api, id),
+    on_headers = function(code)
+      status = code
+      if code == 200 or code == 101 then opened:set(true) end
+    end,
+    on_data = function(bytes)
+      if status == 200 or status == 101 then handlers.on_output(bytes) else refusal[#refusal + 1] = bytes end
+    end,
+    on_done = function(failure)
+      if opened:is_set() then return handlers.on_end(failure) end
+      opened:set(nil, failure and failure:wrap(action) or api_error(action, status, table.concat(refusal)))
+    end,
+  }
+  if not stream then return nil, unsendable end
+
+  local attached, err
+  local _ <close> = setmetatable({}, { __close = function()
+    if not attached then stream:cancel() end
+  end })
+  attached, err = task.deadline(REQUEST_TIMEOUT, opened.wait, opened)
+  if not attached then return nil, err.code == "DEADLINE_EXCEEDED" and err:wrap(action) or err end
   return stream
 end
 
@@ -231,14 +269,15 @@ end
 ---@return gantry.Error?
 function Docker:wait(id)
   return self:call("POST", "/containers/" .. id .. "/wait", { action = "wait for container " .. id:sub(1, 12),
-    forever = true })
+    forever = true, shape = SHAPES.waited })
 end
 
 ---@param id string or name
 ---@return table? container the engine's inspect
 ---@return gantry.Error?
 function Docker:inspect(id)
-  return self:call("GET", "/containers/" .. escape(id) .. "/json", { action = "inspect container " .. id:sub(1, 12) })
+  return self:call("GET", "/containers/" .. escape(id) .. "/json", { action = "inspect container " .. short(id),
+    shape = SHAPES.inspected })
 end
 
 ---@param id string
@@ -259,7 +298,7 @@ end
 ---@return gantry.Error? err of status 409 while it is being started, or removed by somebody else
 function Docker:remove(id)
   local answer, err = self:call("DELETE", "/containers/" .. escape(id) .. "?force=1&v=1",
-    { action = "remove container " .. id:sub(1, 12), timeout = START_TIMEOUT })
+    { action = "remove container " .. short(id), timeout = START_TIMEOUT })
   if answer then return true end
   if err.status == 404 then return false end
   return nil, err
@@ -274,7 +313,50 @@ function Docker:list(labels)
   for key, value in pairs(labels) do wanted[#wanted + 1] = key .. "=" .. value end
   local filters, err = json.encode { label = json.array(wanted) }
   if not filters then return nil, err end
-  return self:call("GET", "/containers/json?all=1&filters=" .. escape(filters), { action = "list containers" })
+  return self:call("GET", "/containers/json?all=1&filters=" .. escape(filters), { action = "list containers",
+    list = SHAPES.listed })
+end
+
+---Makes a request whose answer another process is to read: its connection, once the headers have come.
+---@param path string below the version
+---@param action string
+---@return integer? descriptor the caller's
+---@return gantry.Error? err of code HTTP_NOT_PLAIN where the connection is encrypted
+---@return table? answer where it was already there as a whole
+function Docker:hand_over(path, action)
+  return task.await(function(resume)
+    local request
+    request = self.http:request {
+      method = "POST", path = "/v" .. self.api .. path,
+      on_headers = function(status)
+        if status ~= 200 and status ~= 101 then return end
+        local descriptor, err = request:take_socket()
+        if descriptor or err.code == "HTTP_NOT_PLAIN" then resume(descriptor, err) end
+      end,
+      on_done = function(failure, response)
+        if failure then return resume(nil, failure:wrap(action)) end
+        if response.status >= 300 then return resume(nil, api_error(action, response.status, response.body)) end
+        resume(nil, nil, json.decode(response.body))
+      end,
+    }
+    return function() request:cancel() end
+  end)
+end
+
+---The connection that brings a container's output, from before its start: as attach, for another process to read.
+---@param id string
+---@return integer? descriptor, gantry.Error? err
+function Docker:hand_over_output(id)
+  return self:hand_over("/containers/" .. id .. "/attach?stream=1&stdout=1&stderr=1",
+    "attach to container " .. id:sub(1, 12))
+end
+
+---The connection that will bring the exit code of a started container, for another process to read.
+---@param id string
+---@return integer? descriptor, gantry.Error? err
+---@return table? result where it has ended already: StatusCode
+function Docker:hand_over_exit(id)
+  return self:hand_over("/containers/" .. id .. "/wait", "wait for container " .. id:sub(1, 12))
 end
 
 ---Ends all that is in flight and drops the connections.

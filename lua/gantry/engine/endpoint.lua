@@ -1,54 +1,59 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- endpoint.lua: where the engine is: --engine, the variables that users know from other tools, or the usual sockets.
+--- endpoint.lua: where the engine is: --engine, the variables and contexts that users know from other tools, or the
+--- usual sockets.
 
+local contexts = require "gantry.engine.contexts"
 local errors = require "gantry.errors"
 local system = require("gantry.core").system
+local tls = require "gantry.engine.tls"
 
 local endpoint = {}
 
 ---@class gantry.Endpoint
 ---@field name string what the user sees, such as unix:///var/run/docker.sock
----@field source string what named it: "--engine", "DOCKER_HOST", "default"
+---@field source string what named it: "--engine", "DOCKER_HOST", "docker context 'prod'", "default"
 ---@field url string base of all requests
 ---@field unix_socket string? path of the socket, where it is one
 ---@field ca_file string?
 ---@field cert_file string?
 ---@field key_file string?
 ---@field verify boolean?
+---@field tls_source string? what named the certificates
 
----The files and the strictness of TLS as DOCKER_CERT_PATH and DOCKER_TLS_VERIFY give them.
----@param environment table<string, string>
----@return table? tls nil where the user asked for plain TCP
-local function tls_settings(environment)
-  local folder = environment.DOCKER_CERT_PATH
-  local verify = (environment.DOCKER_TLS_VERIFY or "") ~= ""
-  if not verify and not folder then return nil end
-  folder = folder or (environment.HOME or "") .. "/.docker"
-  return {
-    ca_file = folder .. "/ca.pem", cert_file = folder .. "/cert.pem", key_file = folder .. "/key.pem", verify = verify,
-  }
+---@param url string
+---@param source string
+---@return gantry.Error
+local function address_error(url, source)
+  local host = url:match("^ssh://(.+)$")
+  if host then
+    return errors.new("ENGINE_ADDRESS", ("%s: gantry does not speak ssh (%s): its plugins meet it on sockets of the "
+      .. "engine's own machine; run gantry there"):format(source, url))
+  end
+  return errors.new("ENGINE_ADDRESS", ("%s: '%s' is not an engine's address; use unix:///path/to/socket, "
+    .. "tcp://host:port or https://host:port"):format(source, url))
 end
 
 ---@param url string
 ---@param source string
 ---@param environment table<string, string>
+---@param files gantry.TlsFiles? those of a context; the environment's where nil
 ---@return gantry.Endpoint?, gantry.Error?
-function endpoint.parse(url, source, environment)
+function endpoint.parse(url, source, environment, files)
   local path = url:match("^unix://(/.+)$")
   if path then return { name = url, source = source, url = "http://engine", unix_socket = path } end
 
   local scheme, address = url:match("^(%a+)://([^/]+)/?$")
-  if scheme == "tcp" or scheme == "http" or scheme == "https" then
-    local tls = scheme ~= "http" and tls_settings(environment) or nil
-    local secure = scheme == "https" or tls
-    local port = address:match(":%d+$") and "" or secure and ":2376" or ":2375"
-    local found = { name = url, source = source, url = (secure and "https://" or "http://") .. address .. port }
-    for key, value in pairs(tls or {}) do found[key] = value end
-    return found
-  end
-  return nil, errors.new("ENGINE_ADDRESS", ("%s: '%s' is not an engine's address; use unix:///path/to/socket, "
-    .. "tcp://host:port or https://host:port"):format(source, url))
+  if scheme ~= "tcp" and scheme ~= "http" and scheme ~= "https" then return nil, address_error(url, source) end
+  local err
+  if not files and scheme ~= "http" then files, err = tls.of_environment(environment) end
+  if err then return nil, err end
+  local secure = scheme == "https" or files ~= nil
+  local port = address:match(":%d+$") and "" or secure and ":2376" or ":2375"
+  files = files or { verify = true, source = "nothing (set DOCKER_CERT_PATH)" }
+  return { name = url, source = source, url = (secure and "https://" or "http://") .. address .. port,
+    ca_file = files.ca_file, cert_file = files.cert_file, key_file = files.key_file, verify = files.verify,
+    tls_source = files.source }
 end
 
 ---The usual sockets, in the order in which they are tried: rootful Docker, rootless Docker, Podman.
@@ -64,21 +69,35 @@ function endpoint.usual(environment)
   return urls
 end
 
----The endpoints to try, first that answers wins. One alone where the user named it.
+---The address that the user chose in the docker command's order: DOCKER_HOST, DOCKER_CONTEXT, then what podman reads,
+---then the current context.
+---@param url string? from --engine or from the caller
+---@param environment table<string, string>
+---@return gantry.Endpoint? one nil, nil where nothing was chosen
+---@return gantry.Error?
+local function chosen(url, environment)
+  local function set(name) return (environment[name] or "") ~= "" end
+  if url then return endpoint.parse(url, "--engine", environment) end
+  if set "DOCKER_HOST" then return endpoint.parse(environment.DOCKER_HOST, "DOCKER_HOST", environment) end
+  if set "CONTAINER_HOST" and not set "DOCKER_CONTEXT" then
+    return endpoint.parse(environment.CONTAINER_HOST, "CONTAINER_HOST", environment)
+  end
+  local name, source = contexts.current(environment)
+  if not name then return nil, source end
+  local context, err = contexts.find(name, source, environment)
+  if not context then return nil, err end
+  return endpoint.parse(context.host, context.source, environment, context.tls)
+end
+
+---The endpoints to try, first that answers wins. One alone where the user chose it.
 ---@param url string? from --engine or from the caller
 ---@param environment table<string, string>? the process's own where nil
 ---@return gantry.Endpoint[]?, gantry.Error?
 function endpoint.candidates(url, environment)
   environment = environment or system.environment()
-  local named, source = url, "--engine"
-  for _, variable in ipairs { "DOCKER_HOST", "CONTAINER_HOST" } do
-    if not named and (environment[variable] or "") ~= "" then named, source = environment[variable], variable end
-  end
-  if named then
-    local one, err = endpoint.parse(named, source, environment)
-    if not one then return nil, err end
-    return { one }
-  end
+  local one, err = chosen(url, environment)
+  if err then return nil, err end
+  if one then return { one } end
   local list = {}
   for _, usual in ipairs(endpoint.usual(environment)) do
     list[#list + 1] = endpoint.parse(usual, "default", environment)

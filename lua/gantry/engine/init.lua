@@ -50,6 +50,13 @@ local function unreachable_error(tried)
     .. "with --engine URL or DOCKER_HOST"):format(named, table.concat(reasons, ", ")), { cause = tried[#tried].err })
 end
 
+---Whether something answered that is no use: then another endpoint is none either.
+---@param err gantry.Error
+---@return boolean
+local function answered(err)
+  return err.code == "API_VERSION" or err.code == "ENGINE_ADDRESS" or err.code:find("^ENGINE_TLS") ~= nil
+end
+
 ---Finds the engine that answers and negotiates its API version.
 ---@param options { url: string?, environment: table<string, string>? }?
 ---@return gantry.Engine?, gantry.Error?
@@ -64,7 +71,7 @@ function engine.connect(options)
     local client, failure = docker.connect(where, { api_version = environment.DOCKER_API_VERSION })
     if client then return client end
     tried[#tried + 1] = { where = where, err = failure }
-    if failure.code == "API_VERSION" then return nil, failure end
+    if answered(failure) then return nil, failure end
   end
   return nil, unreachable_error(tried)
 end

@@ -2,7 +2,11 @@
 --
 --- plugin/diagnosis.lua: what a failed launch is told with: the last output, the image, the runtime and a hint.
 
+local by_hand = require "gantry.plugin.by_hand"
+
 local diagnosis = {}
+
+local MASK <const> = "********"
 
 local LAST_LINES <const> = 20
 
@@ -16,21 +20,66 @@ local LAST_LINES <const> = 20
 ---@field runtime string?
 ---@field container string? its id
 ---@field kept boolean? whether the container is still there
+---@field working_dir string?
+---@field user string?
 ---@field exit gantry.Exit?
+---@field environment string[]? with debug: NAME=VALUE, values that may be secret masked unless debug = "env"
+---@field by_hand string? with debug: the command that starts the container by hand
 ---@field hint string?
 
+---@param plugin gantry.Plugin
+---@return { all: boolean, cookie: string? } whose values may be shown
+local function shown(plugin)
+  local config = plugin.config
+  return { all = config.debug == "env", cookie = config.cookie and config.cookie.key }
+end
+
+---@param plugin gantry.Plugin
+---@return string[]? environment of the container, the image's included
+local function environment_of(plugin)
+  local config = plugin.inspected and plugin.inspected.Config or plugin.request
+  if not plugin.config.debug or not config then return nil end
+  local list, show = {}, shown(plugin)
+  for i, entry in ipairs(config.Env or {}) do
+    local name = entry:match("^[^=]*")
+    list[i] = by_hand.is_public(name, show) and entry or name .. "=" .. MASK
+  end
+  table.sort(list)
+  return list
+end
+
+---@param plugin gantry.Plugin
+---@return string?
+local function command_of(plugin)
+  if not plugin.config.debug or not plugin.request then return nil end
+  local options = shown(plugin)
+  options.kind, options.directory = plugin.engine.kind, plugin.directory_path
+  return by_hand.command(plugin.request, options)
+end
+
+---@param plugin gantry.Plugin
+---@return string?
+local function runtime_of(plugin)
+  local engine, inspected = plugin.engine, plugin.inspected
+  -- Podman calls every one "oci"; its service has one for all containers.
+  if engine.kind == "podman" then return engine.known_info and engine.known_info.DefaultRuntime end
+  return inspected and inspected.HostConfig and inspected.HostConfig.Runtime or plugin.config.runtime
+end
+
+---What can be told of a plugin, whether it runs or has ended.
 ---@param plugin gantry.Plugin
 ---@return gantry.Diagnosis
 function diagnosis.of(plugin)
   local config, image = plugin.config, plugin.image or {}
   local inner = image.Config or {}
-  local inspected = plugin.inspected
   return {
     output = plugin.output and plugin.output:last_lines(LAST_LINES) or {},
     image = plugin.reference, image_id = image.Id,
     entrypoint = config.entrypoint or inner.Entrypoint, arguments = config.args or inner.Cmd,
-    runtime = inspected and inspected.HostConfig and inspected.HostConfig.Runtime or config.runtime,
-    container = plugin.container, kept = plugin.kept, exit = plugin.exit,
+    runtime = runtime_of(plugin),
+    container = plugin.container, kept = plugin.kept, exit = plugin.exit, image_size = image.Size,
+    working_dir = config.working_dir or inner.WorkingDir, user = config.user or inner.User,
+    environment = environment_of(plugin), by_hand = command_of(plugin),
   }
 end
 
@@ -60,6 +109,8 @@ function diagnosis.lines(found)
     lines[#lines + 1] = ("image:  %s%s, entrypoint %s, runtime %s"):format(found.image, id, command,
       found.runtime or "the engine's default")
   end
+  for _, entry in ipairs(found.environment or {}) do lines[#lines + 1] = "env:    " .. printable(entry) end
+  if found.by_hand then lines[#lines + 1] = "by hand: " .. found.by_hand end
   if found.hint then lines[#lines + 1] = "hint:   " .. found.hint end
   if found.kept then
     lines[#lines + 1] = ("hint:   container %s is kept: `docker inspect %s`, then `docker rm -f %s`")

@@ -41,6 +41,9 @@ end
 ---@param requested boolean
 ---@return gantry.Exit
 function exit.from_state(state, requested)
+  if state.Status == "created" and state.ExitCode == 0 then
+    return exit.unknown("engine_error", "the engine does not know that it was started", requested)
+  end
   local code = state.ExitCode
   local cause, signal = "exit", nil
   if state.OOMKilled then

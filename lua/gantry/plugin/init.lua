@@ -3,12 +3,16 @@
 --- plugin/init.lua: one generation of one plugin: launched, followed until its end, called, and stopped in order. It
 --- owns its container, its socket directory and its connections, and gives all of them back when it ends.
 
+local addresses = require "gantry.plugin.addresses"
+local adoption = require "gantry.plugin.adoption"
+local attach = require "gantry.plugin.attach"
 local calls = require "gantry.plugin.calls"
 local core = require "gantry.core"
 local diagnosis = require "gantry.plugin.diagnosis"
 local errors = require "gantry.errors"
 local exit = require "gantry.plugin.exit"
 local launch = require "gantry.plugin.launch"
+local memory = require "gantry.plugin.memory"
 local removal = require "gantry.plugin.removal"
 local task = require "gantry.task"
 
@@ -70,24 +74,40 @@ function Plugin:attach()
   })
   if not stream then return nil, err end
   self.attached = stream
+  if self.stream_ended then stream:cancel() end -- what came with the headers was no output
   return true
 end
 
 function Plugin:take_output(bytes)
   local ok, err = self.output:feed(bytes)
-  if ok then return end
-  self.attached:cancel()
+  if ok or self.stream_ended then return end
+  if self.attached then self.attached:cancel() end
   self:on_stream_end(err)
 end
 
 ---The attached stream is the sign of life: its end leads to the exit.
 function Plugin:on_stream_end(reason)
+  if self.stream_ended then return end -- broken frames have ended it already
   self.stream_ended, self.stream_error = true, reason
   if self.state == "launching" then
     self.progress:set("ended")
   else
     task.detach(self.follow, self)
   end
+end
+
+---Engines may note that memory ran out a moment after the end: SIGKILL of a plugin with a limit, which we did not send,
+---is looked at again.
+---@param inspected table
+---@return table inspected
+function Plugin:settled(inspected)
+  for _ = 1, 3 do
+    local state = inspected.State
+    if state.OOMKilled or state.ExitCode ~= 137 or not self.config.memory or self.killing then return inspected end
+    task.sleep(0.1)
+    inspected = self.engine:inspect(self.container) or inspected
+  end
+  return inspected
 end
 
 ---Waits for the end of the process, bounded, and reads how it went.
@@ -97,10 +117,14 @@ function Plugin:try_read_exit()
   local stopped, err = task.deadline(EXIT_PATIENCE, self.engine.wait, self.engine, self.container)
   local inspected, failure = self.engine:inspect(self.container)
   if inspected then
-    self.inspected = inspected
-    if inspected.State.Running and not stopped then return nil, nil end
-    return exit.from_state(inspected.State, requested)
+    if inspected.State.Running and not stopped then
+      self.inspected = inspected
+      return nil, nil
+    end
+    self.inspected = self:settled(inspected)
+    return exit.from_state(self.inspected.State, requested)
   end
+  if failure.status and stopped then return exit.from_state({ ExitCode = stopped.StatusCode }, requested) end
   if failure.status == 404 then return exit.unknown("lost", "the container was removed by someone else", requested) end
   return nil, failure or err
 end
@@ -132,6 +156,7 @@ function Plugin:finish(ended)
   self:release()
   self.state = "ended"
   self:event("exit", { exit = ended })
+  if self.kept then self:event("kept", { diagnosis = diagnosis.of(self) }) end
   self.ended:set(ended)
 end
 
@@ -140,6 +165,8 @@ end
 function Plugin:release()
   if self.connection then self.connection:close() end
   if self.attached and not self.stream_ended then self.attached:cancel() end
+  if self.borrowed then return attach.clean(self) end
+  if self.container then memory.forget(self.container, self.options.environment) end
   local gone, err = true, nil
   if self.config.debug and self.container then
     self.kept = true
@@ -153,7 +180,7 @@ end
 ---Removes the container, by the name that was chosen before it was made.
 ---@return boolean? gone, gantry.Error? err
 function Plugin:remove_container()
-  local gone, err = removal.remove(self.engine, self.container_name)
+  local gone, err = removal.remove(self.engine, self.container_name, self.may_appear)
   if not gone then
     self.engine.swept[self.directory:path()] = nil
     self:event("warning", { text = ("container %s may be left on the engine (%s); the next run of '%s' removes it")
@@ -179,6 +206,39 @@ function plugin.launch(config, options)
   self.protocol, self.protocol_version = self.handshake.protocol, self.handshake.protocol_version
   self.ready_ms = (core.loop.clock() - self.began) * 1000
   self:event("ready", { plugin = self })
+  if self.stream_ended then self:on_stream_end(self.stream_error) end
+  return self
+end
+
+---Takes over a plugin that a gantry which is dead left running: a launch without the launch.
+---@param config gantry.Config
+---@param facts gantry.AdoptionFacts
+---@param options gantry.LaunchOptions
+---@return gantry.Plugin? plugin, gantry.Error? err
+---@return gantry.Exit? exit how it ended, where it runs no more
+function plugin.adopt(config, facts, options)
+  local self = new(config, options)
+  local ok, err, ended = adoption.run(self, facts)
+  if not ok then return nil, err, ended end
+  self.state = "ready"
+  self:event("adopted", { plugin = self })
+  if self.stream_ended then self:on_stream_end(self.stream_error) end
+  return self
+end
+
+---Attaches to a plugin that runs already, of whoever launched it: the same object, the launch left out. It is not taken
+---over: leaving it (`plugin:detach()`, or the scope of a `<close>` variable) lets it run on; `plugin:stop()` stops it.
+---@param name string the plugin's, or a container's name or id
+---@param options gantry.LaunchOptions and `protocol = "netrpc"` for a plugin that is not known to speak it
+---@return gantry.Plugin? plugin, gantry.Error? err
+function plugin.attach(name, options)
+  local found, err = attach.find(options.engine, name, options)
+  if not found then return nil, err end
+  local self = new(attach.config(found), options)
+  local ok, failure = attach.run(self, found)
+  if not ok then return nil, failure end
+  self.state = "ready"
+  self:event("attached", { plugin = self })
   if self.stream_ended then self:on_stream_end(self.stream_error) end
   return self
 end
@@ -211,6 +271,7 @@ function plugin.plan(config, options)
 end
 
 local function check_open(self)
+  if self.state == "detached" then error(("plugin '%s' is detached"):format(self.name), 3) end
   if self.state == "ended" or self.state == "failed" then error(("plugin '%s' has ended"):format(self.name), 3) end
 end
 
@@ -231,6 +292,7 @@ end
 ---@return boolean? sent, gantry.Error? err
 function Plugin:kill(signal)
   check_open(self)
+  self.killing = self.killing or signal == "KILL"
   return self.engine:kill(self.container, signal or "TERM")
 end
 
@@ -254,12 +316,61 @@ function Plugin:stop(options)
       if self:ends_within(grace) then return self.exit end
     end
     self:event("stopping", { how = "SIGKILL" })
+    self.killing = true
     self.engine:kill(self.container, "KILL")
     if not self:ends_within(KILL_PATIENCE) and self.state ~= "ended" then
       self:finish(exit.unknown("engine_error", "the engine did not report an end within 10 s of SIGKILL", true))
     end
   end
   return self.ended:wait()
+end
+
+---What can be told of it: the last output, image, command, runtime; with `debug` the environment too, and the command
+---that starts its container by hand.
+---@return gantry.Diagnosis
+function Plugin:diagnose()
+  if self.container and not self.inspected then self.inspected = self.engine:inspect(self.container) end
+  return diagnosis.of(self)
+end
+
+---Lets go of a plugin that was attached to: it runs on. Whoever waits for its end gets nil.
+function Plugin:detach()
+  check_open(self)
+  if not self.borrowed then error(("plugin '%s' was launched here: it can only be stopped"):format(self.name), 2) end
+  if self.connection then self.connection:close() end
+  if not self.stream_ended then self.attached:cancel() end
+  self.state = "detached"
+  self.ended:set(nil)
+end
+
+---@param self gantry.Plugin
+---@return table? inspected, gantry.Error?
+local function inspected_of(self)
+  check_open(self)
+  if self.inspected then return self.inspected end
+  local err
+  self.inspected, err = self.engine:inspect(self.container)
+  return self.inspected, err
+end
+
+---An address that the plugin uses, as the host reaches it, by the container's own mounts.
+---@param address string|{ network: string, string: string } a path, unix:PATH, or as go-plugin has it
+---@return string|table|nil address in the same form
+---@return gantry.Error? err ADDRESS_NOT_SHARED with the reason, where it lies outside what is shared
+function Plugin:to_host(address)
+  local inspected, err = inspected_of(self)
+  if not inspected then return nil, err end
+  return addresses.to_host(inspected, address)
+end
+
+---An address of the host's, as the plugin reaches it.
+---@param address string|{ network: string, string: string }
+---@return string|table|nil address in the same form
+---@return gantry.Error? err ADDRESS_NOT_SHARED
+function Plugin:to_plugin(address)
+  local inspected, err = inspected_of(self)
+  if not inspected then return nil, err end
+  return addresses.to_plugin(inspected, address)
 end
 
 ---The plugin's services and the names of their methods, as its reflection tells.
@@ -321,6 +432,10 @@ function Plugin:describe()
 end
 
 function Plugin:__close()
+  if self.borrowed then
+    if self.state == "ready" then self:detach() end
+    return
+  end
   task.shield(self.stop, self)
 end
 

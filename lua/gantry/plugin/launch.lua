@@ -7,12 +7,16 @@ local container = require "gantry.container"
 local core = require "gantry.core"
 local environment = require "gantry.plugin.environment"
 local errors = require "gantry.errors"
+local find_image = require "gantry.plugin.find_image"
 local handshake = require "gantry.plugin.handshake"
-local image_name = require "gantry.image"
 local leftovers = require "gantry.plugin.leftovers"
+local memory = require "gantry.plugin.memory"
 local output = require "gantry.plugin.output"
+local refusal = require "gantry.plugin.refusal"
+local rootless = require "gantry.plugin.rootless"
 local rpc = require "gantry.rpc"
 local runtime_dir = require "gantry.runtime_dir"
+local shared_folders = require "gantry.plugin.shared_folders"
 local task = require "gantry.task"
 
 local launch = {}
@@ -20,46 +24,15 @@ local launch = {}
 -- Seconds in which a start that is over must have said how it went, once the output has ended.
 local START_ANSWER <const> = 10
 
----@param config gantry.Config
----@return string reference with a tag or digest
-local function image_reference(config)
-  if config.tag then return config.image .. ":" .. config.tag end
-  local parts = image_name.parse(config.image)
-  if parts.tag or parts.digest or parts.id then return config.image end
-  return config.image .. ":latest"
-end
+-- Seconds in which a container may appear whose creation was not answered.
+local UNANSWERED <const> = 1
 
----@param image table the engine's inspect
----@param pin string 64 hex digits
----@return boolean
-local function pinned(image, pin)
-  if image.Id == "sha256:" .. pin then return true end
-  for _, digest in ipairs(image.RepoDigests or {}) do
-    if digest:sub(-#pin - 8) == "@sha256:" .. pin then return true end
-  end
-  return false
-end
-
-local function find_image(plugin)
-  local config = plugin.config
-  plugin.reference = image_reference(config)
-  local image, err = plugin.engine:inspect_image(plugin.reference)
-  if not image then return nil, err end
-  plugin.image = image
-  if config.sha256 and not pinned(image, config.sha256) then
-    local digests = table.concat(image.RepoDigests or {}, ", ")
-    return nil, errors.new("IMAGE_PIN_MISMATCH",
-      ("image %s is not the pinned one: the policy says sha256:%s, the engine has "
-      .. "%s%s; pull the pinned image or change the policy's sha256"):format(plugin.reference, config.sha256, image.Id,
-      digests ~= "" and " (" .. digests .. ")" or ""))
-  end
-  plugin:event("image", { reference = plugin.reference, id = image.Id })
-  return true
-end
+-- Of socket directories: for the user and the group.
+local GROUP_MODE <const> = tonumber("770", 8)
 
 local function check_runtime(plugin)
   local wanted = plugin.config.runtime
-  if not wanted then return true end
+  if not wanted or plugin.engine.kind == "podman" then return true end -- Podman's: see gantry.engine.podman
   local info, err = plugin.engine:info()
   if not info then return nil, err end
   if info.Runtimes and info.Runtimes[wanted] then return true end
@@ -77,7 +50,7 @@ local function find_group(plugin)
   local named = plugin.config.socket_group
   if not named then
     plugin.group = core.group.effective()
-    return true
+    return rootless.settle(plugin)
   end
   local gid, err = core.group.resolve(tostring(named))
   if not gid then return nil, err:wrap("socket_group") end
@@ -87,7 +60,7 @@ local function find_group(plugin)
       .. "to it; choose one of your groups (see id -Gn)"):format(named, gid))
   end
   plugin.group = gid
-  return true
+  return rootless.settle(plugin)
 end
 
 local function open_directory(plugin)
@@ -96,7 +69,8 @@ local function open_directory(plugin)
   local root = plugin.config.temp_dir or plugin.options.runtime_dir or runtime_dir.path()
   local ok, unsafe = core.socket_dir.root(root)
   if not ok then return nil, unsafe end
-  plugin.directory, err = core.socket_dir.make(root, plugin.name, { mode = tonumber("770", 8), group = plugin.group })
+  plugin.directory, err = core.socket_dir.make(root, plugin.options.directory_name or plugin.name,
+    { mode = plugin.options.directory_mode or GROUP_MODE, group = plugin.group })
   if not plugin.directory then
     if err.code == "SOCKET_DIR_BUSY" then
       return nil, errors.new("ALREADY_RUNNING",
@@ -106,7 +80,7 @@ local function open_directory(plugin)
     return nil, err
   end
   plugin.root = root
-  return true
+  return rootless.prepare(plugin)
 end
 
 local function remove_leftovers(plugin)
@@ -117,15 +91,24 @@ local function remove_leftovers(plugin)
   local removed, err = leftovers.remove(plugin.engine, plugin.name, path)
   if not removed then return nil, err end
   plugin.engine.swept[path] = true
+  plugin.found_directory = had_directory
   if #removed > 0 or had_directory then
     plugin:event("leftovers", { containers = removed, directory = had_directory and path or nil })
   end
   return true
 end
 
+---Looks once more where a killed gantry was: it may have asked for a container that the engine made only now.
+local function look_again(plugin)
+  if not plugin.found_directory then return true end
+  local removed = leftovers.remove(plugin.engine, plugin.name, plugin.directory:path(), plugin.container)
+  if removed and #removed > 0 then plugin:event("leftovers", { containers = removed }) end
+  return true -- what could not be removed now, the next launch removes
+end
+
 ---@return integer[]? gids
 local function container_groups(plugin)
-  local gids = { plugin.group }
+  local gids = { plugin.group_inside }
   for _, named in ipairs(plugin.config.group_add or {}) do
     local gid, err = core.group.resolve(tostring(named))
     if not gid then return nil, err:wrap("group_add") end
@@ -144,15 +127,20 @@ function launch.request(plugin, path)
   if not groups then return nil, err end
   local labels = leftovers.labels(plugin.name, path)
   labels[container.LABEL.version] = require("gantry.version")
-  return container.request(config, {
+  for key, value in pairs(plugin.options.labels or {}) do labels[key] = value end
+  local caller = plugin.options.environment or core.system.environment()
+  local shared, unshareable = shared_folders.of(config, caller)
+  if not shared then return nil, unshareable end
+  if shared.warning then plugin:event("warning", { text = shared.warning }) end
+  return plugin.engine:fit(container.request(config, {
     -- A verified image is named by its id: a tag could be moved between check and creation.
     image = config.sha256 and plugin.image.Id or plugin.reference,
-    directory = path, groups = groups, labels = labels,
-    environment = environment.build(config, {
-      directory = path, group = plugin.group, caller = plugin.options.environment or core.system.environment(),
+    directory = path, groups = groups, labels = labels, shared = shared.mounts, working_dir = shared.working_dir,
+    environment = (plugin.options.build_environment or environment.build)(config, {
+      directory = path, group = plugin.group_inside, caller = caller,
       certificate = plugin.certificate and plugin.certificate.certificate,
     }),
-  })
+  }))
 end
 
 local function create(plugin)
@@ -163,13 +151,17 @@ local function create(plugin)
   end
   local request, unbuildable = launch.request(plugin, plugin.directory:path())
   if not request then return nil, unbuildable end
+  plugin.request, plugin.directory_path = request, plugin.directory:path()
 
-  plugin.container_name = ("gantry-%s-%s"):format(plugin.name, core.system.random(4))
+  plugin.container_name = plugin.container_name or ("gantry-%s-%s"):format(plugin.name, core.system.random(4))
   -- Not to be left half-way: what the engine is creating has to be known to be removed.
   local created, err = task.shield(plugin.engine.create, plugin.engine, plugin.container_name, request)
-  if not created then return nil, err end
+  if not created then
+    plugin.may_appear = not err.status and UNANSWERED or nil
+    return nil, refusal.explain(plugin, request, err)
+  end
   plugin.container = created.Id
-  for _, warning in ipairs(created.Warnings or {}) do plugin:event("warning", { text = warning }) end
+  for _, warning in ipairs(created.Warnings or {}) do plugin:event("warning", { text = tostring(warning) }) end
   for network, settings in pairs(container.further_networks(plugin.config)) do
     local ok, refused = plugin.engine:connect_network(network, created.Id, settings)
     if not ok then return nil, refused end
@@ -178,13 +170,24 @@ local function create(plugin)
   return true
 end
 
+---@return gantry.Error
+local function start_error(err)
+  if err.code == "ENGINE_ANSWER" then return err end
+  local lost = not err.status
+  return errors.new(lost and "ENGINE_CONNECTION_LOST" or "START_FAILED", err.message, { status = err.status,
+    cause = err })
+end
+
 local function attach(plugin)
   plugin.progress = task.event()
   plugin.output = output.new {
     on_handshake = function() plugin.progress:set("handshake") end,
     on_output = plugin.options.on_output,
   }
-  return plugin:attach()
+  local ok, err = plugin:attach()
+  -- Podman makes the process ready to run already here, and says here what is wrong with its command.
+  if not ok and plugin.engine.kind == "podman" and err.status then return nil, start_error(err) end
+  return ok, err
 end
 
 ---Starts the container, beside the wait for the handshake: its process runs before the engine has answered.
@@ -203,13 +206,6 @@ local function start(plugin)
   return true
 end
 
----@return gantry.Error
-local function start_error(err)
-  local lost = not err.status
-  return errors.new(lost and "ENGINE_CONNECTION_LOST" or "START_FAILED", err.message, { status = err.status,
-    cause = err })
-end
-
 ---Why the output ended before a handshake: the start failed, the engine went away, or the plugin exited.
 local function ended_early(plugin)
   local answered, ok, err = task.deadline(START_ANSWER, function() return true, plugin.started:wait() end)
@@ -221,6 +217,11 @@ local function ended_early(plugin)
         { cause = plugin.stream_error })
   end
   plugin:read_exit()
+  if not plugin.exit then
+    return nil, errors.new("ENGINE_CONNECTION_LOST",
+      ("the output of container %s ended during the launch, but the engine does not report its end; look at the "
+      .. "engine's log"):format(plugin.container:sub(1, 12)))
+  end
   return nil, errors.new("EXITED_BEFORE_HANDSHAKE", ("plugin '%s' exited before its handshake"):format(plugin.name))
 end
 
@@ -249,11 +250,7 @@ local function connect_error(plugin, err)
       ("plugin '%s' exited after its handshake, before it was ready"):format(plugin.name))
   end
   if not core.system.stat(plugin.handshake.address) then
-    return errors.new("SOCKET_NOT_VISIBLE",
-      ("plugin '%s' listens on %s, but no such socket is on the host; runtime runsc needs "
-      .. "the flag --host-uds=create, and the engine must run on this machine"):format(plugin.name,
-        plugin.handshake.address),
-      { cause = err })
+    return refusal.no_socket(plugin, err)
   end
   return err:wrap(("connect to plugin '%s'"):format(plugin.name))
 end
@@ -267,8 +264,10 @@ end
 
 local function connect(plugin)
   if plugin.handshake.protocol ~= "grpc" then
-    if core.system.stat(plugin.handshake.address) then return true end
-    return nil, connect_error(plugin, nil)
+    -- Nothing there can be asked for its health: that somebody listens has to do.
+    local listens, refused = core.system.dial(plugin.handshake.address)
+    if listens then return true end
+    return nil, connect_error(plugin, refused)
   end
   local client, err = rpc.connect {
     socket = plugin.handshake.address, tls = tls_options(plugin), timeout = plugin.config.start_timeout,
@@ -292,7 +291,16 @@ local function publish(plugin)
 end
 
 local STEPS = {
-  find_image, check_runtime, open_directory, remove_leftovers, create, attach, start, await_handshake, connect, publish,
+  { "find_image", find_image.run }, { "check_runtime", check_runtime }, { "open_directory", open_directory },
+  { "remove_leftovers", remove_leftovers }, { "create", create }, { "attach", attach }, { "start", start },
+  { "await_handshake", await_handshake }, { "connect", connect }, { "publish", publish },
+  { "keep", memory.keep }, { "look_again", look_again },
+}
+
+---The steps that a launch for another host has in common with ours: see gantry.exec.launcher.
+launch.steps = {
+  find_image = find_image.run, check_runtime = check_runtime, find_group = find_group, open_directory = open_directory,
+  create = create, connect = connect, publish = publish,
 }
 
 ---Goes through the steps.
@@ -300,7 +308,8 @@ local STEPS = {
 ---@return boolean? ok, gantry.Error? err
 function launch.run(plugin)
   for _, step in ipairs(STEPS) do
-    local ok, err = step(plugin)
+    plugin:event("step", { name = step[1] })
+    local ok, err = step[2](plugin)
     if not ok then return nil, err end
   end
   return true
@@ -310,7 +319,7 @@ end
 ---@param plugin gantry.Plugin
 ---@return table? request, gantry.Error? err
 function launch.plan(plugin)
-  for _, step in ipairs { find_image, check_runtime, find_group } do
+  for _, step in ipairs { find_image.look_up, check_runtime, find_group } do
     local ok, err = step(plugin)
     if not ok then return nil, err end
   end

@@ -4,12 +4,16 @@
 --- the engine, somebody else is removing it, or the engine is away.
 
 local core = require "gantry.core"
+local memory = require "gantry.plugin.memory"
 local task = require "gantry.task"
 
 local removal = {}
 
 -- Seconds.
 local PATIENCE <const>, FIRST_RETRY <const>, LONGEST_RETRY <const> = 10, 0.05, 1
+
+-- What is kept of a plugin is kept by its container's whole id.
+local WHOLE_ID <const> = "^" .. ("%x"):rep(64) .. "$"
 
 ---Whether trying again can help: the engine did not answer, or says that something else is at work on the container.
 ---@param err gantry.Error
@@ -20,13 +24,19 @@ end
 ---Returns once the container is not on the engine any more.
 ---@param engine gantry.Engine
 ---@param id string or name
+---@param may_appear number? seconds: its creation was not answered, so it may be there in a moment
 ---@return boolean? gone, gantry.Error? err where it is still there, or may be
-function removal.remove(engine, id)
-  local retry, until_when = FIRST_RETRY, core.loop.clock() + PATIENCE
+---@return boolean? removed false where somebody else had removed it, or there was none
+function removal.remove(engine, id, may_appear)
+  local retry, began = FIRST_RETRY, core.loop.clock()
   while true do
     local removed, err = engine:remove(id)
-    if removed ~= nil then return true end
-    if not passing(err) or core.loop.clock() > until_when then return nil, err end
+    local waited = core.loop.clock() - began
+    if removed or (removed == false and waited >= (may_appear or 0)) then
+      if id:find(WHOLE_ID) then memory.forget(id) end
+      return true, nil, removed
+    end
+    if removed == nil and (not passing(err) or waited > PATIENCE) then return nil, err end
     task.sleep(retry)
     retry = math.min(retry * 2, LONGEST_RETRY)
   end

@@ -2,6 +2,7 @@
 --
 --- schema/behaviour.lua: the types of what a policy says about a plugin's life under supervision.
 
+local record = require "gantry.schema.record"
 local strategies = require "gantry.restart.strategies"
 local types = require "gantry.schema.types"
 local words = require "gantry.words"
@@ -46,5 +47,13 @@ behaviour.on_exit = types.union(types.callable(), {
     return command
   end,
 })
+
+behaviour.health = record.new({
+  { name = "period", type = types.duration { min = "100ms" }, default = "10s", doc = "Time between two checks.",
+    also = { "interval" } },
+  { name = "timeout", type = types.duration { min = "10ms" }, default = "5s", doc = "Time for an answer." },
+  { name = "failures", type = types.integer { min = 1, max = 1000 }, default = 3, also = { "retries" },
+    doc = "So many failures in a row make it unhealthy." },
+}, { text = "{ period =, timeout =, failures = }" })
 
 return behaviour

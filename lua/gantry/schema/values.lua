@@ -80,6 +80,9 @@ values.path = types.string {
   end,
 }
 
+---true, or the one word that shares what is everybody's.
+values.share_tmp = types.union(types.boolean(), types.enumeration { "/tmp" })
+
 ---@param text string
 ---@return string? text, string? reason
 local function check_target(text)

@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- cli/gc.lua: `gantry gc`: removes what killed gantries left behind.
+
+local exit_codes = require "gantry.cli.exit_codes"
+local gantry = require "gantry"
+local garbage = require "gantry.garbage"
+local json = require "gantry.json"
+local report = require "gantry.cli.report"
+local runtime_dir = require "gantry.runtime_dir"
+
+local gc = {
+  summary = "Remove containers and socket directories that no living gantry owns.",
+  examples = "  gantry gc --dry-run\n  gantry gc",
+}
+
+function gc.configure(parser)
+  parser:flag("-n --dry-run", "Only say what would be removed.")
+  parser:flag("-a --all", "Also containers whose socket directory is in another runtime directory than this one.")
+  parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
+end
+
+---@param list gantry.Garbage[]
+---@param done string
+local function print_list(list, done, arguments)
+  if arguments.json then
+    io.stdout:write(assert(json.encode { [arguments.dry_run and "found" or "removed"] = json.array(list) }), "\n")
+    return
+  end
+  for _, item in ipairs(list) do io.stdout:write(done, " ", garbage.describe(item), "\n") end
+end
+
+function gc.run(arguments)
+  local engine, err = gantry.engine(arguments.engine)
+  if not engine then return report.failure(err, arguments) end
+  local list, unreadable = garbage.find(engine, { runtime_dir = runtime_dir.path(), all = arguments.all })
+  if not list then return report.failure(unreadable, arguments) end
+  if arguments.dry_run then
+    print_list(list, "would remove", arguments)
+    return exit_codes.OK
+  end
+  local removed, failures = {}, {}
+  for _, item in ipairs(list) do
+    local ok, failure = garbage.remove(engine, item)
+    if ok then removed[#removed + 1] = item else failures[#failures + 1] = failure end
+  end
+  print_list(removed, "removed", arguments)
+  return #failures > 0 and report.failure(failures, arguments) or exit_codes.OK
+end
+
+return gc

@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- cli/reattach.lua: `gantry reattach`: what another go-plugin host needs to use a plugin that runs: one of `gantry up`
+--- or `gantry run`, or a container that another host launched.
+
+local exit_codes = require "gantry.cli.exit_codes"
+local gantry = require "gantry"
+local json = require "gantry.json"
+local reattach = require "gantry.reattach"
+local report = require "gantry.cli.report"
+
+local verb = {
+  summary = "Print go-plugin's ReattachConfig for a plugin that runs.",
+  examples = '  gantry reattach kv\n  eval "$(gantry reattach --format terraform null)"\n'
+    .. "  gantry reattach --format terraform --provider registry.terraform.io/hashicorp/random 4c1f0a2b9d3e",
+}
+
+function verb.configure(parser)
+  parser:argument("name", "The plugin's name, or the name or id of its container."):argname("NAME|ID")
+  parser:option("--format", "json (go-plugin's ReattachConfig), or terraform (an export line for a shell).", "json")
+    :choices { "json", "terraform" }
+  parser:option("--provider", "The provider's address, for terraform; registry.terraform.io/hashicorp/NAME where left "
+    .. "out."):argname("ADDRESS")
+  parser:option("--protocol", "How the plugin speaks, where another host launched it.")
+    :choices { "grpc", "netrpc" }
+  parser:option("--protocol-version", "The application's protocol version, where another host launched it.")
+    :argname("N"):convert(function(text)
+      local version = text:match("^%d+$") and math.tointeger(tonumber(text))
+      if not version then return nil, ("--protocol-version must be a whole number, got '%s'"):format(text) end
+      return version
+    end)
+  parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
+end
+
+---Quoted for a shell.
+---@param text string
+---@return string
+local function quoted(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+function verb.run(arguments)
+  local engine, unreachable = gantry.engine(arguments.engine)
+  if not engine then return report.failure(unreachable, arguments) end
+  local found, err = reattach.find(engine, arguments.name, {
+    protocol = arguments.protocol, protocol_version = arguments.protocol_version,
+  })
+  if not found then return report.failure(err, arguments) end
+  if arguments.format == "terraform" then
+    local address = arguments.provider or reattach.terraform_source(found.name)
+    local text = assert(json.encode { [address] = found.config })
+    io.stdout:write("export TF_REATTACH_PROVIDERS=", quoted(text), "\n")
+  else
+    io.stdout:write(assert(json.encode(found.config)), "\n")
+  end
+  return exit_codes.OK
+end
+
+return verb

@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- doctor/engine.lua: what the engine is, what its runtimes can, and what it ignores.
+
+local runtimes = require "gantry.engine.runtimes"
+local system = require("gantry.core").system
+
+local engine_checks = {}
+
+local KINDS = { docker = "Docker", podman = "Podman" }
+
+---@param self gantry.Examination
+local function tell_engine(self)
+  local found, info = self.description, self.info
+  self:ok("engine", ("%s %s at %s, API %s, cgroup v%d (%s)%s"):format(KINDS[found.kind] or found.kind,
+    found.version or "?", self.engine.endpoint.name, found.api, found.cgroup_version, info.CgroupDriver or "?",
+    found.rootless and ", rootless" or ""))
+  if not self.engine.endpoint.unix_socket then
+    self:warn("engine", ("%s is on TCP: plugins meet their hosts on Unix sockets"):format(self.engine.endpoint.name),
+      "run gantry on the engine's own machine")
+  end
+end
+
+---@param self gantry.Examination
+local function check_rootless(self)
+  if not self.description.rootless then return end
+  local socket = self.engine.endpoint.unix_socket
+  local status = socket and system.stat(socket)
+  if status and status.uid ~= system.euid() then
+    self:problem("rootless", ("this rootless engine is user %d's: its plugins can share sockets with that user alone")
+      :format(status.uid), "run gantry as that user, or name another engine with --engine")
+  else
+    self:ok("rootless", "root in its containers is you; a plugin that is another user there needs rootless = true")
+  end
+end
+
+---@param self gantry.Examination
+local function check_limits(self)
+  local found, info = self.description, self.info
+  if not found.rootless or info.CgroupDriver ~= "none" then return end
+  self:warn("limits", "this rootless engine ignores memory, cpus and pids_limit without a word (no cgroup driver)",
+    "use cgroup v2 with systemd's delegation, or a rootful engine, where limits matter")
+end
+
+---A path as the engine has it, which may be a bare name.
+---@param path string?
+---@return string? problem
+local function path_problem(path)
+  path = path or ""
+  if path:find("^%s") or path:find("%s$") then return ("its path '%s' begins or ends with a space"):format(path) end
+  if path:sub(1, 1) == "/" and not system.stat(path) then return ("its program %s does not exist"):format(path) end
+end
+
+---@param self gantry.Examination
+---@param name string
+---@param runtime table
+local function check_runtime(self, name, runtime)
+  local wrong = path_problem(runtime.path)
+  if wrong then
+    self:warn("runtimes", ("runtime '%s': %s"):format(name, wrong), "correct its path in the engine's daemon.json")
+  end
+  local problem, remedy = runtimes.socket_problem(name, runtime)
+  local wanted = self.policy and self.policy.config.runtime == name
+  if problem and wanted then
+    self:problem("runtimes", problem, remedy)
+  elseif problem then
+    self:warn("runtimes", problem, remedy)
+  end
+  local gvisor = runtimes.is_gvisor(name, runtime)
+  if gvisor and self.description.rootless and not runtimes.flag(runtime, "ignore-cgroups") then
+    self:warn("runtimes", ("runtime '%s' cannot start on a rootless engine without --ignore-cgroups"):format(name),
+      'add "--ignore-cgroups" to its runtimeArgs in ~/.config/docker/daemon.json')
+  end
+end
+
+---@param self gantry.Examination
+local function check_runtimes(self)
+  local names = {}
+  for name in pairs(self.info.Runtimes or {}) do names[#names + 1] = name end
+  table.sort(names)
+  self:ok("runtimes", ("%s; %s where the policy names none"):format(table.concat(names, ", "),
+    self.info.DefaultRuntime or "the engine's default"))
+  for _, name in ipairs(names) do check_runtime(self, name, self.info.Runtimes[name]) end
+end
+
+---@param self gantry.Examination
+local function check_podman(self)
+  if self.description.kind ~= "podman" then return end
+  self:warn("podman", "Podman ignores a request's runtime: the one of its own configuration runs all containers",
+    "set the runtime in containers.conf, and leave it out of policies")
+end
+
+---@param self gantry.Examination
+function engine_checks.run(self)
+  tell_engine(self)
+  check_rootless(self)
+  check_limits(self)
+  check_runtimes(self)
+  check_podman(self)
+end
+
+return engine_checks

@@ -1,0 +1,169 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- doctor/host.lua: this machine: runtime directory, its path's length, its file system, whether the engine sees it,
+--- groups, state directory, libraries, and what killed gantries left.
+
+local core = require "gantry.core"
+local garbage = require "gantry.garbage"
+local state_dir = require "gantry.state_dir"
+
+local host_checks = {}
+
+-- A socket's path has at most 107 bytes; the plugin's own name and its slash take 17 of them, one is a slash more.
+local ROOM <const> = 107 - 17 - 1
+local COMFORTABLE_NAME <const> = 16
+local PROBE <const> = "gantry-doctor"
+local MODE <const> = tonumber("700", 8)
+
+---@param self gantry.Examination
+---@return string
+local function root_of(self)
+  return self.policy and self.policy.config.temp_dir or self.runtime_dir
+end
+
+---@param self gantry.Examination
+---@return boolean usable
+local function check_runtime_dir(self)
+  local root = root_of(self)
+  local ok, err = core.socket_dir.root(root)
+  if not ok then
+    self:problem("runtime directory", err)
+    return false
+  end
+  self:ok("runtime directory", root)
+  local longest = ROOM - #root
+  if longest < 1 then
+    self:problem("path length", ("%s leaves no room for a plugin's socket (107 bytes in all)"):format(root),
+      "set GANTRY_RUNTIME_DIR to a shorter path")
+    return false
+  elseif longest < COMFORTABLE_NAME then
+    self:warn("path length", ("%s leaves %d bytes for a plugin's name"):format(root, longest),
+      "set GANTRY_RUNTIME_DIR to a shorter path")
+  else
+    self:ok("path length", ("plugins' names may have %d bytes"):format(math.min(longest, 64)))
+  end
+  return true
+end
+
+---Whether this process has its own /tmp, as systemd's PrivateTmp gives it.
+---@param path string
+---@return boolean
+local function in_private_tmp(path)
+  local folder = path:match("^/tmp/") and "/tmp" or path:match("^/var/tmp/") and "/var/tmp"
+  local file = folder and io.open("/proc/self/mountinfo")
+  if not file then return false end
+  for line in file:lines() do
+    local root, target = line:match("^%S+ %S+ %S+ (%S+) (%S+)")
+    if target == folder and root:find("systemd-private-", 1, true) then
+      file:close()
+      return true
+    end
+  end
+  file:close()
+  return false
+end
+
+---@param self gantry.Examination
+local function check_private_tmp(self)
+  local root = root_of(self)
+  if not in_private_tmp(root .. "/") then return end
+  self:problem("PrivateTmp", ("%s is in a /tmp of this service's own, which the engine does not see"):format(root),
+    "set GANTRY_RUNTIME_DIR to a folder outside of /tmp, or PrivateTmp=no in the unit")
+end
+
+---@param self gantry.Examination
+---@return string? image that is on the engine, for a container that is never started
+local function any_image(self)
+  local list = self.engine:call("GET", "/images/json", { action = "list images" })
+  return list and list[1] and list[1].Id
+end
+
+---Asks the engine for a container with the directory in it; the engine refuses what it cannot see.
+---@param self gantry.Examination
+---@param directory string
+local function check_visible(self, directory)
+  local image = self.engine and self.engine.kind == "docker" and any_image(self)
+  if not image then return end
+  local name = PROBE .. "-" .. core.system.random(4)
+  local created, err = self.engine:create(name, { Image = image, Cmd = { "/none" },
+    HostConfig = { Mounts = { { Type = "bind", Source = directory, Target = directory } } } })
+  if created then
+    self.engine:remove(created.Id)
+    return self:ok("visibility", "the engine sees the runtime directory")
+  end
+  self:problem("visibility", err.message, "the engine must run on this machine and see " .. root_of(self)
+    .. "; a service with PrivateTmp=yes needs a GANTRY_RUNTIME_DIR outside of /tmp")
+end
+
+---@param self gantry.Examination
+---@param directory table
+local function check_acl(self, directory)
+  local ok, err = directory:default_acl(core.system.euid())
+  if ok then return self:ok("ACLs", "the file system of the runtime directory has them") end
+  if self.description and self.description.rootless then
+    self:warn("ACLs", err.message, "where a plugin is not root inside, rootless engines may need them: use another "
+      .. "file system for GANTRY_RUNTIME_DIR")
+  else
+    self:ok("ACLs", "the file system of the runtime directory has none; only rootless engines may need them")
+  end
+end
+
+---@param self gantry.Examination
+local function probe(self)
+  local directory, err = core.socket_dir.make(root_of(self), PROBE, { mode = MODE })
+  if not directory then return self:problem("runtime directory", err) end
+  check_acl(self, directory)
+  check_visible(self, directory:path())
+  directory:remove()
+end
+
+---The group that plugins share their sockets by; a policy's own is looked at with its launch.
+---@param self gantry.Examination
+local function check_group(self)
+  local gid = core.group.effective()
+  self:ok("group", ("sockets are shared by your group %s (%d), unless a policy names another"):format(
+    core.group.name(gid) or "without a name", gid))
+end
+
+---@param self gantry.Examination
+local function check_state_dir(self)
+  local path = state_dir.path(self.environment)
+  local made, err = core.files.make_directory(path, MODE)
+  if not made then
+    self:warn("state directory", err.message, "set GANTRY_STATE_DIR to a folder of yours")
+  elseif not core.system.accessible(path, "w") then
+    self:warn("state directory", path .. " is not writable", "set GANTRY_STATE_DIR to a folder of yours")
+  else
+    self:ok("state directory", path)
+  end
+end
+
+---@param self gantry.Examination
+local function check_libraries(self)
+  local pair, err = core.certificate.generate()
+  if pair then return self:ok("AutoMTLS", "certificates can be made") end
+  self:warn("AutoMTLS", err.message, "install libssl3, or leave auto_mtls out of policies")
+end
+
+---@param self gantry.Examination
+local function check_leftovers(self)
+  if not self.engine then return end
+  local list, err = garbage.find(self.engine, { runtime_dir = self.runtime_dir, environment = self.environment })
+  if not list then return self:warn("leftovers", err.message) end
+  if #list == 0 then return self:ok("leftovers", "none") end
+  for _, item in ipairs(list) do
+    self:warn("leftovers", garbage.describe(item) .. ", whose gantry is dead", "gantry gc removes it")
+  end
+end
+
+---@param self gantry.Examination
+function host_checks.run(self)
+  if check_runtime_dir(self) then probe(self) end
+  check_private_tmp(self)
+  check_group(self)
+  check_state_dir(self)
+  check_libraries(self)
+  check_leftovers(self)
+end
+
+return host_checks

@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- engine/podman.lua: what Podman's service of the Docker Engine API takes otherwise. It ignores settings that it does
+--- not know, so those are asked for in its own way or refused: never dropped without a word.
+
+local core = require "gantry.core"
+local errors = require "gantry.errors"
+
+local podman = {}
+
+---@param text string
+---@param ... any
+---@return gantry.Error
+local function unsupported(text, ...)
+  return errors.new("ENGINE_UNSUPPORTED", text:format(...))
+end
+
+---A request may not choose the runtime: the service has one for all containers.
+---@param wanted string?
+---@param info table the engine's
+---@return gantry.Error? err
+local function check_runtime(wanted, info)
+  if not wanted or wanted == info.DefaultRuntime then return nil end
+  return unsupported("runtime: Podman runs every container with its own runtime, which is '%s', and would ignore '%s'; "
+    .. "start its service with --runtime %s, or leave runtime out of the policy", info.DefaultRuntime or "unknown",
+    wanted, wanted)
+end
+
+---A source that is missing would be made, as an empty folder of root's.
+---@param mount table the engine's mount
+---@return gantry.Error? err
+local function check_mount(mount)
+  if mount.Type ~= "bind" then return nil end
+  if (mount.Source .. mount.Target):find(",", 1, true) then
+    return unsupported("mounts: Podman takes no path with a comma in it (%s to %s)", mount.Source, mount.Target)
+  end
+  if core.system.stat(mount.Source) then return nil end
+  return errors.new("ENGINE_REFUSED", ("mounts: %s does not exist on this machine; make it, or change the policy's "
+    .. "mounts"):format(mount.Source))
+end
+
+---Fits a create request to Podman.
+---@param request table body of POST /containers/create
+---@param info table the engine's
+---@return table? request, gantry.Error? err
+function podman.fit(request, info)
+  local host = request.HostConfig
+  local refused = check_runtime(host.Runtime, info)
+  if refused then return nil, refused end
+  for _, mount in ipairs(host.Mounts) do
+    local err = check_mount(mount)
+    if err then return nil, err end
+  end
+  if request.NetworkDisabled then
+    request.NetworkDisabled, host.NetworkMode = nil, "none"
+  end
+  return request
+end
+
+return podman

@@ -1,0 +1,90 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/adoption.lua: takes over a container that runs already: its directory, its output, its connection. What the
+--- launch learned comes as facts, since a plugin says its handshake only once.
+
+local core = require "gantry.core"
+local errors = require "gantry.errors"
+local exit = require "gantry.plugin.exit"
+local launch = require "gantry.plugin.launch"
+local output = require "gantry.plugin.output"
+
+local adoption = {}
+
+---@class gantry.AdoptionFacts
+---@field container string id
+---@field root string where its socket directory is
+---@field handshake table? as gantry.core.handshake.parse gave it; without it, it is followed and stopped, not called
+---@field certificate { certificate: string, key: string }? ours, of AutoMTLS
+---@field stopping boolean? whether it was being stopped
+---@field ready_ms number?
+
+---@param plugin gantry.Plugin
+---@param facts gantry.AdoptionFacts
+---@return boolean? running, gantry.Error? err, gantry.Exit? ended
+local function look(plugin, facts)
+  local inspected, err = plugin.engine:inspect(facts.container)
+  if not inspected then
+    if err.status ~= 404 then return nil, err end
+    return nil, errors.new("NOT_RUNNING", ("container %s is gone"):format(facts.container:sub(1, 12))),
+      exit.unknown("lost", "the container was removed while nobody watched", facts.stopping or false)
+  end
+  plugin.inspected, plugin.container = inspected, inspected.Id
+  plugin.container_name = inspected.Name:gsub("^/", "")
+  if inspected.State.Running then return true end
+  return nil, errors.new("NOT_RUNNING", ("container %s has ended"):format(facts.container:sub(1, 12))),
+    exit.from_state(inspected.State, facts.stopping or false)
+end
+
+---@param plugin gantry.Plugin
+---@return boolean? ok, gantry.Error? err
+local function attach(plugin)
+  plugin.output = output.new { on_handshake = function() end, on_output = plugin.options.on_output }
+  plugin.output.handshake_line = "" -- it was said to somebody else: all that comes now is output
+  return plugin:attach()
+end
+
+---@param plugin gantry.Plugin
+---@param facts gantry.AdoptionFacts
+---@return boolean? ok, gantry.Error? err
+local function reconnect(plugin, facts)
+  plugin.handshake, plugin.certificate = facts.handshake, facts.certificate
+  if not facts.handshake then
+    plugin.protocol = "grpc"
+    return true
+  end
+  plugin.protocol, plugin.protocol_version = facts.handshake.protocol, facts.handshake.protocol_version
+  if not plugin.config.auto_mtls or facts.certificate then
+    local ok, err = launch.steps.connect(plugin)
+    if not ok then return nil, err end
+  end
+  return launch.steps.publish(plugin)
+end
+
+---@param plugin gantry.Plugin
+---@param facts gantry.AdoptionFacts
+---@return boolean? ok, gantry.Error? err
+---@return gantry.Exit? ended where it runs no more
+function adoption.run(plugin, facts)
+  local directory, busy = core.socket_dir.adopt(facts.root, plugin.name)
+  if not directory and busy.code == "SOCKET_DIR_BUSY" then return nil, busy end
+  local running, err, ended = look(plugin, facts)
+  if running and not directory then running, err = nil, busy end
+  if not running then
+    if directory then directory:close() end
+    return nil, err, ended
+  end
+  plugin.directory, plugin.root, plugin.ready_ms = directory, facts.root, facts.ready_ms or 0
+  local image = plugin.inspected.Config and plugin.inspected.Config.Image
+  plugin.reference, plugin.image = image, { Id = plugin.inspected.Image }
+  local ok
+  ok, err = attach(plugin)
+  if ok then ok, err = reconnect(plugin, facts) end
+  if ok then return true end
+  if plugin.connection then plugin.connection:close() end
+  if plugin.attached then plugin.attached:cancel() end
+  directory:close()
+  return nil, err
+end
+
+return adoption

@@ -1,0 +1,301 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/attach.lua: finds a plugin that runs already and connects to it, with nothing taken over: its container stays
+--- whose it was. Gantry's own and those of other launchers (plugincontainer) are found by what the engine says of them.
+
+local LABEL = require("gantry.container").LABEL
+local addresses = require "gantry.plugin.addresses"
+local core = require "gantry.core"
+local errors = require "gantry.errors"
+local memory = require "gantry.plugin.memory"
+local output = require "gantry.plugin.output"
+local removal = require "gantry.plugin.removal"
+local rpc = require "gantry.rpc"
+local task = require "gantry.task"
+local validate = require("gantry.config").validate
+
+local attach = {}
+
+-- The socket directory as plugincontainer mounts it.
+local FOREIGN_TARGET <const> = "/tmp/go-plugin-container"
+
+-- Seconds: for one socket to answer; for the engine to know that a container runs.
+local CONNECT_TIMEOUT <const>, SETTLING <const> = 10, 1
+
+---@class gantry.Found a running plugin
+---@field name string
+---@field container string the engine's id
+---@field inspected table the engine's inspect
+---@field launcher "gantry"|"other"
+---@field directory string its socket directory on the host
+---@field sockets string[] candidates on the host, the likeliest first
+---@field address string stable where it has such a one
+---@field protocol string? nil where only asking tells
+---@field protocol_version integer
+---@field pid integer on the host
+---@field memory gantry.Memory?
+
+---@param code string
+---@param text string
+---@return nil, gantry.Error
+local function refuse(code, text)
+  return nil, errors.new(code, text)
+end
+
+---@param inspected table
+---@return table<string, string> environment the last of two of one name
+local function environment_of(inspected)
+  local environment = {}
+  for _, entry in ipairs(inspected.Config.Env or {}) do
+    local name, value = entry:match("^([^=]*)=(.*)$")
+    if name then environment[name] = value end
+  end
+  return environment
+end
+
+---@param containers table[]
+---@param name string
+---@return nil, gantry.Error
+local function ambiguous(containers, name)
+  local ids = {}
+  for i, one in ipairs(containers) do ids[i] = one.Id:sub(1, 12) end
+  return refuse("PLUGIN_AMBIGUOUS", ("%d plugins are called '%s': name one by its container: %s"):format(#containers,
+    name, table.concat(ids, ", ")))
+end
+
+---The container of a plugin's name, of a container's name, or of an id.
+---@param engine gantry.Engine
+---@param name string
+---@return table? inspected, gantry.Error?
+local function look_up(engine, name)
+  local containers, err = engine:list { [LABEL.plugin] = name }
+  if not containers then return nil, err end
+  local alive = {}
+  for _, one in ipairs(containers) do
+    if one.State == "running" or one.State == "created" then alive[#alive + 1] = one end
+  end
+  if #alive > 1 then return ambiguous(alive, name) end
+  local inspected, failure = engine:inspect(alive[1] and alive[1].Id or name)
+  if inspected then return inspected end
+  if failure.status ~= 404 then return nil, failure end
+  return refuse("PLUGIN_NOT_FOUND", ("no plugin or container '%s' is on the engine at %s; gantry ps and docker ps list "
+    .. "them"):format(name, engine.endpoint.name))
+end
+
+---A plugin that speaks may not be running yet, by the engine's account: it is given a moment.
+---@param engine gantry.Engine
+---@param inspected table
+---@return table? inspected, gantry.Error?
+local function settle(engine, inspected)
+  local until_when = core.loop.clock() + SETTLING
+  while inspected.State.Status == "created" and core.loop.clock() < until_when do
+    task.sleep(SETTLING / 20)
+    local again, err = engine:inspect(inspected.Id)
+    if not again then return nil, err end
+    inspected = again
+  end
+  return inspected
+end
+
+---@param inspected table
+---@param name string
+---@return string? directory on the host, gantry.Error?
+local function socket_directory(inspected, name)
+  local inside = environment_of(inspected).PLUGIN_UNIX_SOCKET_DIR
+  local labelled = inspected.Config.Labels and inspected.Config.Labels[LABEL.directory]
+  local directory, err = addresses.to_host(inspected, inside or labelled or FOREIGN_TARGET)
+  if directory then return directory end
+  if not inside and not labelled then
+    return refuse("NOT_A_PLUGIN", ("container '%s' is not a plugin: it has neither PLUGIN_UNIX_SOCKET_DIR nor a mount "
+      .. "at %s"):format(name, FOREIGN_TARGET))
+  end
+  return nil, err
+end
+
+---The sockets in a directory, the oldest first: a plugin listens before its broker does.
+---@param directory string
+---@return string[]? paths, gantry.Error?
+local function sockets_in(directory)
+  local names, err = core.files.list(directory)
+  if not names then return nil, err end
+  local found, age = {}, {}
+  for _, name in ipairs(names) do
+    local path = directory .. "/" .. name
+    local status = core.system.stat(path)
+    if status and status.type == "socket" then
+      found[#found + 1], age[path] = path, status.mtime
+    end
+  end
+  table.sort(found, function(left, right)
+    if age[left] ~= age[right] then return age[left] < age[right] end
+    return left < right
+  end)
+  return found
+end
+
+---What cannot be attached to, whoever tries.
+---@param environment table<string, string>
+---@param kept gantry.Memory?
+---@param name string
+---@return boolean? ok, gantry.Error?
+local function check_possible(environment, kept, name)
+  if (environment.PLUGIN_CLIENT_CERT or "") ~= "" and not (kept and kept.certificate) then
+    return refuse("REATTACH_KEY_MISSING", ("plugin '%s' was launched with AutoMTLS, and its key is not here: only the "
+      .. "user who launched it can attach to it (GANTRY_STATE_DIR says where gantry keeps keys)"):format(name))
+  end
+  if environment.PLUGIN_MULTIPLEX_GRPC == "true" then
+    return refuse("REATTACH_MULTIPLEXED", ("plugin '%s' was launched with gRPC multiplexing: its one connection is "
+      .. "its host's, and nobody else can attach"):format(name))
+  end
+  return true
+end
+
+---@param environment table<string, string>
+---@return integer version the highest that the launcher offered
+local function offered_version(environment)
+  local highest = 1
+  for text in (environment.PLUGIN_PROTOCOL_VERSIONS or ""):gmatch("%d+") do
+    highest = math.max(highest, math.tointeger(tonumber(text)))
+  end
+  return highest
+end
+
+---What the engine and the state directory say of a running plugin. Nothing is connected to.
+---@param engine gantry.Engine
+---@param name string the plugin's, or a container's name or id
+---@param options { environment: table<string, string>? }?
+---@return gantry.Found? found, gantry.Error? err
+function attach.find(engine, name, options)
+  local inspected, err = look_up(engine, name)
+  if inspected then inspected, err = settle(engine, inspected) end
+  if not inspected then return nil, err end
+  if not inspected.State.Running then
+    return refuse("NOT_RUNNING", ("container '%s' does not run (%s); only a running plugin can be attached to")
+      :format(name, inspected.State.Status))
+  end
+  local kept = memory.of(inspected.Id, options and options.environment)
+  local environment = environment_of(inspected)
+  local possible, why_not = check_possible(environment, kept, name)
+  if not possible then return nil, why_not end
+  local directory, outside = socket_directory(inspected, name)
+  if not directory then return nil, outside end
+  local sockets, unreadable = { kept and kept.socket }, nil
+  if not kept then sockets, unreadable = sockets_in(directory) end
+  if not sockets then return nil, unreadable end
+  if #sockets == 0 then
+    return refuse("SOCKET_NOT_VISIBLE", ("plugin '%s' has no socket in %s yet, or runsc does not show it (it needs "
+      .. "--host-uds=create)"):format(name, directory))
+  end
+  local label = inspected.Config.Labels and inspected.Config.Labels[LABEL.plugin]
+  return { name = label or inspected.Name:gsub("^/", ""), container = inspected.Id, inspected = inspected,
+    launcher = label and "gantry" or "other", directory = directory, sockets = sockets,
+    address = kept and kept.address or sockets[1], protocol = kept and kept.protocol,
+    protocol_version = kept and kept.protocol_version or offered_version(environment), pid = inspected.State.Pid,
+    memory = kept }
+end
+
+---@param found gantry.Found
+---@return table? tls
+local function tls_options(found)
+  local kept = found.memory
+  if not kept or not kept.certificate then return nil end
+  return { certificate = kept.certificate.certificate, key = kept.certificate.key, peer = kept.peer,
+    server_name = "localhost" }
+end
+
+---A config in place of the one that the launch had: gantry's defaults.
+---@param found gantry.Found
+---@return gantry.Config
+function attach.config(found)
+  local config = assert(validate { image = "attached" })
+  config.name, config.image = found.name, found.inspected.Config.Image
+  return config
+end
+
+---Tries the sockets until one answers as a healthy gRPC server.
+---@param found gantry.Found
+---@param on_closed fun(reason: gantry.Error)?
+---@return gantry.Rpc? connection, gantry.Error? err of the likeliest
+function attach.connect(found, on_closed)
+  local first_error
+  for _, socket in ipairs(found.sockets) do
+    local connection, err = rpc.connect { socket = socket, tls = tls_options(found), timeout = CONNECT_TIMEOUT,
+      on_closed = on_closed }
+    local healthy, unhealthy
+    if connection then healthy, unhealthy = connection:health(CONNECT_TIMEOUT) end
+    if healthy then
+      found.socket, found.protocol = socket, "grpc"
+      return connection
+    end
+    if connection then connection:close() end
+    first_error = first_error or unhealthy or err
+  end
+  return nil, first_error:wrap(("attach to plugin '%s' at %s"):format(found.name, found.sockets[1]))
+end
+
+---The socket directory of a plugin whose gantry is dead: nobody holds its lock.
+---@param found gantry.Found
+---@return table? directory locked
+local function ownerless_directory(found)
+  if found.launcher ~= "gantry" then return nil end
+  local root, name = found.directory:match("^(.*)/([^/]+)$")
+  return (core.socket_dir.adopt(root, name))
+end
+
+---@param found gantry.Found
+---@return boolean
+local function has_owner(found)
+  local directory = ownerless_directory(found)
+  if directory then directory:close() end
+  return directory == nil
+end
+
+---After the plugin's end: what its owner would remove, where there is none any more. Other launchers' containers are
+---theirs.
+---@param plugin gantry.Plugin
+function attach.clean(plugin)
+  local directory = ownerless_directory(plugin.borrowed)
+  if not directory then return end
+  removal.remove(plugin.engine, plugin.container)
+  memory.forget(plugin.container, plugin.options.environment)
+  directory:remove()
+end
+
+---Makes a plugin object of what was found: output and connection.
+---@param plugin gantry.Plugin
+---@param found gantry.Found
+---@return boolean? ok, gantry.Error? err
+function attach.run(plugin, found)
+  plugin.borrowed, plugin.container, plugin.inspected = found, found.container, found.inspected
+  plugin.reference, plugin.image = found.inspected.Config.Image, { Id = found.inspected.Image }
+  plugin.protocol_version, plugin.ready_ms = found.protocol_version, 0
+  plugin.address = { network = "unix", string = found.address }
+  plugin.output = output.new { on_handshake = function() end, on_output = plugin.options.on_output }
+  plugin.output.handshake_line = "" -- it was said to somebody else: all that comes now is output
+  local ok, err = plugin:attach()
+  if not ok then return nil, err end
+  found.protocol = found.protocol or plugin.options.protocol
+  if found.protocol == "netrpc" then
+    local listens, refused = core.system.dial(found.sockets[1])
+    if not listens then
+      plugin.attached:cancel()
+      return nil, refused:wrap(("attach to plugin '%s'"):format(found.name))
+    end
+  else
+    plugin.connection, err = attach.connect(found, function(reason) plugin.connection_lost = reason end)
+    if not plugin.connection then
+      plugin.attached:cancel()
+      return nil, err
+    end
+    -- The stream has one reader: its launcher, if that lives.
+    if not has_owner(found) then
+      plugin.stdio = plugin.connection:stdio(function(stream, bytes) plugin.output:from_stdio(stream, bytes) end)
+    end
+  end
+  plugin.protocol = found.protocol
+  plugin.handshake = { address = found.socket or found.sockets[1], network = "unix", protocol = found.protocol,
+    protocol_version = found.protocol_version }
+  return true
+end
+
+return attach

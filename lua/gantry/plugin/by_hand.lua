@@ -1,0 +1,123 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/by_hand.lua: the docker command that starts a plugin's container as gantry does, for people who look into a
+--- failure. Values of variables that may be secret are not in it: docker takes them from the environment.
+
+local by_hand = {}
+
+-- Variables whose values are no secret: go-plugin's own, and what images use to say where things are. The client's
+-- certificate is left out: without its key, which gantry has, nobody could connect.
+local PUBLIC = { PATH = true, TMPDIR = true }
+local LEFT_OUT = { PLUGIN_CLIENT_CERT = true }
+
+---@param text string
+---@return string as a shell takes it
+local function quoted(text)
+  if text ~= "" and not text:find("[^%w%+%-%./:=@_,]") then return text end
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+---Whether a variable's value may be shown.
+---@param name string
+---@param show { all: boolean?, cookie: string? }
+---@return boolean
+function by_hand.is_public(name, show)
+  return show.all or PUBLIC[name] or name == show.cookie or name:find("^PLUGIN_") ~= nil
+end
+
+---@class gantry.ByHand a command that is being built
+local Command = {}
+Command.__index = Command
+
+---@param flag string
+---@param value any nil or false: left out; true: a flag without a value
+function Command:option(flag, value)
+  if value == nil or value == false or value == "" then return end
+  self[#self + 1] = value == true and flag or flag .. " " .. quoted(tostring(value))
+end
+
+---@param flag string
+---@param values any[]?
+function Command:options(flag, values)
+  for _, value in ipairs(values or {}) do self:option(flag, value) end
+end
+
+---@param map table<string, string>?
+---@return string[] sorted KEY<separator>VALUE
+local function pairs_of(map, separator)
+  local list = {}
+  for key, value in pairs(map or {}) do list[#list + 1] = value == "" and key or key .. separator .. value end
+  table.sort(list)
+  return list
+end
+
+---@param request table
+---@param show table
+---@return string[] for --env
+local function variables(request, show)
+  local list = {}
+  for _, entry in ipairs(request.Env or {}) do
+    local name = entry:match("^[^=]*")
+    if not LEFT_OUT[name] then list[#list + 1] = by_hand.is_public(name, show) and entry or name end
+  end
+  return list
+end
+
+---@param mounts table[]?
+---@return string[] for --mount
+local function mount_texts(mounts)
+  local list = {}
+  for i, mount in ipairs(mounts or {}) do
+    list[i] = ("type=%s,source=%s,target=%s%s"):format(mount.Type, mount.Source, mount.Target,
+      mount.ReadOnly and ",readonly" or "")
+  end
+  return list
+end
+
+---@param limits table[]?
+---@return string[] for --ulimit
+local function ulimit_texts(limits)
+  local list = {}
+  for i, limit in ipairs(limits or {}) do list[i] = ("%s=%d:%d"):format(limit.Name, limit.Soft, limit.Hard) end
+  return list
+end
+
+---@param command gantry.ByHand
+---@param host table the request's HostConfig
+local function limits(command, host)
+  command:option("--runtime", host.Runtime)
+  command:option("--memory", host.Memory)
+  command:option("--cpus", host.NanoCpus and ("%g"):format(host.NanoCpus / 1e9))
+  command:option("--pids-limit", host.PidsLimit)
+  command:options("--ulimit", ulimit_texts(host.Ulimits))
+  command:option("--cgroup-parent", host.CgroupParent)
+  command:options("--cap-drop", host.CapDrop)
+  command:options("--cap-add", host.CapAdd)
+  command:options("--security-opt", host.SecurityOpt)
+  command:option("--read-only", host.ReadonlyRootfs)
+  command:options("--tmpfs", pairs_of(host.Tmpfs, ":"))
+end
+
+---The command, as one line for a shell.
+---@param request table the body of the engine's create request
+---@param options { kind: "docker"|"podman", directory: string, all: boolean?, cookie: string? } all shows all values
+---@return string
+function by_hand.command(request, options)
+  local host = request.HostConfig
+  local command = setmetatable({ options.kind .. " run --rm" }, Command)
+  local entrypoint = request.Entrypoint or {}
+  command:option("--entrypoint", entrypoint[1])
+  command:option("--user", request.User)
+  command:options("--group-add", host.GroupAdd)
+  command:option("--workdir", request.WorkingDir)
+  command:option("--network", request.NetworkDisabled and "none" or host.NetworkMode)
+  limits(command, host)
+  command:options("--mount", mount_texts(host.Mounts))
+  command:options("--env", variables(request, options))
+  command[#command + 1] = quoted(request.Image)
+  for i = 2, #entrypoint do command[#command + 1] = quoted(entrypoint[i]) end
+  for _, argument in ipairs(request.Cmd or {}) do command[#command + 1] = quoted(argument) end
+  return ("mkdir -p -m 770 %s && %s"):format(quoted(options.directory), table.concat(command, " "))
+end
+
+return by_hand

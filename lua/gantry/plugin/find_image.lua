@@ -1,0 +1,86 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/find_image.lua: the first step of a launch: the image is on the engine, pulled where the policy says so, and
+--- is the pinned one.
+
+local errors = require "gantry.errors"
+local image_name = require "gantry.image"
+local pull = require "gantry.engine.pull"
+
+local find_image = {}
+
+---@param config gantry.Config
+---@return string reference with a tag or digest, or an id
+local function image_reference(config)
+  if config.tag then return config.image .. ":" .. config.tag end
+  local parts = image_name.parse(config.image)
+  if parts.tag or parts.digest or parts.id then return config.image end
+  return config.image .. ":latest"
+end
+
+---@param image table the engine's inspect
+---@param pin string 64 hex digits
+---@return boolean
+local function pinned(image, pin)
+  if image.Id == "sha256:" .. pin then return true end
+  for _, digest in ipairs(image.RepoDigests or {}) do
+    if digest:sub(-#pin - 8) == "@sha256:" .. pin then return true end
+  end
+  return false
+end
+
+---@param plugin gantry.Plugin
+---@return boolean? ok, gantry.Error? err
+local function fetch(plugin)
+  plugin:event("pulling", { reference = plugin.reference })
+  local ok, err = pull.run(plugin.engine, plugin.reference, {
+    environment = plugin.options.environment,
+    on_message = function(message) plugin:event("pull", message) end,
+  })
+  plugin:event("pulled", { reference = plugin.reference, err = err })
+  return ok, err
+end
+
+---@param plugin gantry.Plugin
+---@return gantry.Error
+local function pin_error(plugin)
+  local image = plugin.image
+  local digests = table.concat(image.RepoDigests or {}, ", ")
+  return errors.new("IMAGE_PIN_MISMATCH",
+    ("image %s is not the pinned one: the policy says sha256:%s, the engine has "
+    .. "%s%s; pull the pinned image or change the policy's sha256"):format(plugin.reference, plugin.config.sha256,
+    image.Id, digests ~= "" and " (" .. digests .. ")" or ""))
+end
+
+---Looks an image up and holds it against the pin; nothing is pulled.
+---@param plugin gantry.Plugin
+---@return boolean? ok, gantry.Error? err
+function find_image.look_up(plugin)
+  local config = plugin.config
+  plugin.reference = image_reference(config)
+  local image, err = plugin.engine:inspect_image(plugin.reference)
+  if not image then return nil, err end
+  plugin.image = image
+  if config.sha256 and not pinned(image, config.sha256) then return nil, pin_error(plugin) end
+  plugin:event("image", { reference = plugin.reference, id = image.Id })
+  return true
+end
+
+---@param plugin gantry.Plugin
+---@return boolean? ok, gantry.Error? err
+function find_image.run(plugin)
+  local how = plugin.config.pull
+  local has_name = image_name.parse(plugin.config.image).name ~= nil
+  if how == "always" and has_name then
+    plugin.reference = image_reference(plugin.config)
+    local ok, err = fetch(plugin)
+    if not ok then return nil, err end
+  end
+  local ok, err = find_image.look_up(plugin)
+  if ok or how ~= "missing" or err.code ~= "IMAGE_NOT_FOUND" or not has_name then return ok, err end
+  ok, err = fetch(plugin)
+  if not ok then return nil, err end
+  return find_image.look_up(plugin)
+end
+
+return find_image

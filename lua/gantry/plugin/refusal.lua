@@ -1,0 +1,99 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/refusal.lua: why an engine does not make a container, or why nobody can reach its plugin: found by asking and
+--- looking, for engines word their reasons differently.
+
+local core = require "gantry.core"
+local errors = require "gantry.errors"
+local json = require "gantry.json"
+local runtimes = require "gantry.engine.runtimes"
+
+local refusal = {}
+
+local BAD_REQUEST <const> = 400
+
+---@param plugin gantry.Plugin
+---@param err gantry.Error
+---@return gantry.Error?
+local function cgroup_error(plugin, err)
+  local parent = plugin.config.cgroup_parent
+  local info = parent and plugin.engine:info()
+  if not info or info.CgroupDriver ~= "systemd" or parent:find("^[^/]+%.slice$") then return nil end
+  return errors.new("CGROUP_PARENT", ("cgroup_parent '%s': the engine at %s keeps its cgroups with systemd, and takes "
+    .. "only the name of a slice, such as plugins.slice"):format(parent, plugin.engine.endpoint.name),
+    { status = err.status, cause = err })
+end
+
+---A folder or file of the policy's that is not there.
+---@param plugin gantry.Plugin
+---@param err gantry.Error
+---@return gantry.Error?
+local function missing_source(plugin, err)
+  for _, mount in ipairs(plugin.config.mounts or {}) do
+    if not core.system.stat(mount.source) then
+      return errors.new("MOUNT_SOURCE_MISSING", ("mounts: %s does not exist on this machine; make it, or correct the "
+        .. "policy"):format(mount.source), { status = err.status, cause = err })
+    end
+  end
+end
+
+---Whether the engine takes a container of the same image with the socket directory alone.
+---@param plugin gantry.Plugin
+---@param request table
+---@return boolean? sees nil where that cannot be told
+local function sees_directory(plugin, request)
+  local engine = plugin.engine
+  local function try(mounts)
+    local created, err = engine:create("gantry-probe-" .. core.system.random(4), { Image = request.Image,
+      Cmd = { "/none" }, HostConfig = { Mounts = json.array(mounts) } })
+    if created then engine:remove(created.Id) end
+    return created ~= nil, err
+  end
+  local fine, err = try { request.HostConfig.Mounts[1] }
+  if fine then return true end
+  if err.status ~= BAD_REQUEST or not try {} then return nil end
+  return false
+end
+
+---@param plugin gantry.Plugin
+---@param request table
+---@param err gantry.Error
+---@return gantry.Error?
+local function invisible_error(plugin, request, err)
+  if plugin.engine.kind ~= "docker" or sees_directory(plugin, request) ~= false then return nil end
+  return errors.new("DIRECTORY_NOT_VISIBLE", ("the engine at %s does not see %s, which is here; it must run on this "
+    .. "machine, and a service with PrivateTmp=yes needs a GANTRY_RUNTIME_DIR (or temp_dir) outside of /tmp")
+    :format(plugin.engine.endpoint.name, plugin.directory_path), { status = err.status, cause = err })
+end
+
+---Why the engine did not make, or not start, the container.
+---@param plugin gantry.Plugin
+---@param request table what it was asked for
+---@param err gantry.Error
+---@return gantry.Error
+function refusal.explain(plugin, request, err)
+  if not err.status then return err end
+  local found = cgroup_error(plugin, err)
+  if not found and err.status == BAD_REQUEST then
+    found = missing_source(plugin, err) or invisible_error(plugin, request, err)
+  end
+  return found or err
+end
+
+---Why no socket is on the host of a plugin that says that it listens on one.
+---@param plugin gantry.Plugin
+---@param cause gantry.Error?
+---@return gantry.Error
+function refusal.no_socket(plugin, cause)
+  local info = plugin.engine:info() or {}
+  local name = plugin.config.runtime or info.DefaultRuntime or ""
+  local problem, remedy = runtimes.socket_problem(name, info.Runtimes and info.Runtimes[name] or {})
+  if not problem then
+    problem = "the engine must run on this machine, and its runtime must show sockets to the host"
+    remedy = "see gantry doctor"
+  end
+  return errors.new("SOCKET_NOT_VISIBLE", ("plugin '%s' listens on %s, but no such socket is on the host: %s; %s")
+    :format(plugin.name, plugin.handshake.address, problem, remedy), { cause = cause })
+end
+
+return refusal

@@ -1,0 +1,100 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/rootless.lua: how a plugin shares its socket with the caller where the engine is rootless. In its containers,
+--- root is the engine's user and group 0 is that user's group; every other number is one that nobody else has.
+
+local core = require "gantry.core"
+local errors = require "gantry.errors"
+
+local rootless = {}
+
+-- The caller's group, seen from inside.
+local INSIDE <const> = 0
+
+---Whether the engine is rootless. A root's socket says no without asking the engine.
+---@param engine gantry.Engine
+---@return boolean? is, gantry.Error? err
+local function is_rootless(engine)
+  local socket = engine.endpoint.unix_socket
+  local status = socket and core.system.stat(socket)
+  if not status or status.uid == 0 then return false end
+  local about, err = engine:describe()
+  if not about then return nil, err end
+  return about.rootless
+end
+
+---The user that the plugin's process has inside, as the policy or the image names it.
+---@param plugin gantry.Plugin
+---@return string
+local function user_inside(plugin)
+  local user = plugin.config.user or plugin.image and plugin.image.Config and plugin.image.Config.User or ""
+  return user:match("^[^:]*")
+end
+
+---@param user string
+---@return boolean
+local function is_root(user)
+  return user == "" or user == "0" or user == "root"
+end
+
+---@param plugin gantry.Plugin
+---@return gantry.Error? err
+local function check_caller(plugin)
+  local socket = plugin.engine.endpoint.unix_socket
+  local owner = core.system.stat(socket).uid
+  if owner ~= core.system.euid() then
+    return errors.new("ROOTLESS_CALLER", ("the rootless engine at %s belongs to user %d, and its plugins can share "
+      .. "sockets with that user alone; run gantry as that user, or use another engine"):format(socket, owner))
+  end
+  if plugin.group ~= core.group.effective() then
+    return errors.new("ROOTLESS_GROUP", ("socket_group: a rootless engine knows no group of this machine but your own "
+      .. "(%d), got %d; leave socket_group out"):format(core.group.effective(), plugin.group))
+  end
+end
+
+---@param plugin gantry.Plugin
+---@param user string
+---@return gantry.Error
+local function user_error(plugin, user)
+  return errors.new("ROOTLESS_USER", ("plugin '%s' runs as user '%s' in a container of the rootless engine at %s, "
+    .. "where that user is nobody you know; set rootless = true in the policy to share the socket by group 0 of the "
+    .. "container, which is your own group, or user = \"0:0\" to run it as yourself"):format(plugin.name, user,
+    plugin.engine.endpoint.name))
+end
+
+---Whether what runs the container looks at mode bits only and drops a change of the socket's group (gVisor).
+---@param plugin gantry.Plugin
+---@return boolean
+local function is_gvisor(plugin)
+  local about = plugin.engine:info() or {}
+  local name = plugin.config.runtime or about.DefaultRuntime or ""
+  local known = about.Runtimes and about.Runtimes[name] or {}
+  return name:find("runsc", 1, true) ~= nil or (known.path or ""):find("runsc", 1, true) ~= nil
+end
+
+---Settles the group that the plugin shares its socket by, once the image and the caller's group are known.
+---@param plugin gantry.Plugin
+---@return boolean? ok, gantry.Error? err
+function rootless.settle(plugin)
+  local is, unknown = is_rootless(plugin.engine)
+  if is == nil then return nil, unknown end
+  plugin.group_inside = is and INSIDE or plugin.group
+  if not is then return true end
+  local wrong = check_caller(plugin)
+  if wrong then return nil, wrong end
+  local user = user_inside(plugin)
+  if is_root(user) then return true end
+  if not plugin.config.rootless then return nil, user_error(plugin, user) end
+  plugin.needs_acl = is_gvisor(plugin)
+  return true
+end
+
+---Prepares the socket directory: what the group cannot give, an access list does.
+---@param plugin gantry.Plugin
+---@return boolean? ok, gantry.Error? err
+function rootless.prepare(plugin)
+  if not plugin.needs_acl then return true end
+  return plugin.directory:default_acl(core.system.euid())
+end
+
+return rootless
