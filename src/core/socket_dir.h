@@ -38,8 +38,8 @@ int gantry_socket_dir_adopt(const char *root, const char *name, struct gantry_so
 /* The absolute path; valid until the directory is given back. */
 const char *gantry_socket_dir_path(const struct gantry_socket_dir *dir);
 
-/* The descriptor that the lock hangs on, for a process that is to hold it as well: it stays locked until the last one is
- * closed. Owned by the directory. */
+/* The descriptor that the lock hangs on, for a process that is to hold it as well: it stays locked until the last one
+ * is closed. Owned by the directory. */
 int gantry_socket_dir_lock(const struct gantry_socket_dir *dir);
 
 /* False where the directory was there before. */

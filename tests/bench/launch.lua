@@ -28,7 +28,8 @@ end
 local function program(name, network)
   local answers, held = task.queue(), ""
   local process = assert(core.process.spawn(task.loop(), {
-    CACHE .. name, "-image", IMAGE, "-network=" .. tostring(network), input = "pipe", output = "pipe", error = "inherit",
+    CACHE .. name, "-image", IMAGE, "-network=" .. tostring(network),
+    input = "pipe", output = "pipe", error = "inherit",
     on_output = function(_, bytes)
       held = held .. bytes
       held = held:gsub("([^\n]*)\n", function(line) answers:put(line) return "" end)

@@ -55,7 +55,7 @@ describe("an engine that breaks off", function()
     end)
   end
 
-  for _, pattern in ipairs { "/images/", "/attach", "/start" } do
+  for _, pattern in ipairs { "/images/", "/attach" } do
     it("for good at " .. pattern, function()
       local plugin, err = launch_through(pattern, "die")
       assert.is_nil(plugin)

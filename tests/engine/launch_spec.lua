@@ -36,6 +36,9 @@ describe("a launch", function()
 
   for _, tag in ipairs { "1.8", "1.6" } do
     it("makes a plugin of go-plugin " .. tag .. " ready, callable and stoppable", function()
+      if not support.engine():inspect_image("gantry-test-kv:" .. tag) then
+        return pending("this machine's Go is too old to build it (see tests/plugins/build.sh)")
+      end
       local config = support.kv()
       config.tag = tag
       local plugin = assert(launch(config))
@@ -101,7 +104,7 @@ describe("a launch", function()
       assert.is_truthy(err.message:find("exited before its handshake (exit code 3, after ", 1, true), err.message)
       local found = err.diagnosis
       assert.are.equal(3, found.exit.code)
-      assert.are.equal("gantry-test-kv:1.8", found.image)
+      assert.are.equal("gantry-test-kv:latest", found.image)
       assert.are.equal("runc", found.runtime)
       local last = found.output[#found.output]
       assert.is_truthy(last and last.line:find("bye from broken", 1, true), "no last output in round " .. round)
@@ -159,7 +162,7 @@ describe("a launch", function()
     local config = support.kv()
     config.sha256 = ("0"):rep(64)
     local err = refused(config, "IMAGE_PIN_MISMATCH")
-    local id = assert(support.engine():inspect_image("gantry-test-kv:1.8")).Id
+    local id = assert(support.engine():inspect_image("gantry-test-kv:latest")).Id
     assert.is_truthy(err.message:find(id, 1, true))
 
     config.sha256 = id

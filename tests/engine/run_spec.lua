@@ -48,7 +48,7 @@ describe("gantry run", function()
     assert.are.equal(64, #described.container)
     assert.are.equal("integer", math.type(described.ready_ms))
 
-    assert.is_truthy(command.stderr:find("kv: image gantry-test-kv:1.8 present (sha256:", 1, true), command.stderr)
+    assert.is_truthy(command.stderr:find("kv: image gantry-test-kv:latest present (sha256:", 1, true), command.stderr)
     assert.is_truthy(command.stderr:find("kv: container %x+ created, started in %d+ ms\n"), command.stderr)
     assert.is_truthy(command.stderr:find("kv: ready, go-plugin protocol 1, grpc, unix:" .. runtime_dir
       .. "/kv/plugin", 1, true))
@@ -95,7 +95,7 @@ describe("gantry run", function()
     local labels = leftovers.labels("kv", runtime_dir .. "/kv")
     labels["gantry.owner"] = "4294967294@elsewhere"
     local other = assert(support.engine():create("gantry-test-other-" .. runtime_dir:match("%x+$"),
-      { Image = "gantry-test-kv:1.8", Labels = labels }))
+      { Image = "gantry-test-kv:latest", Labels = labels }))
 
     local command, exit = run_and_kill("INT")
     assert.are.equal(0, exit.code, command.stderr)
@@ -131,7 +131,7 @@ describe("gantry run", function()
     local first = "gantry: plugin 'broken' exited before its handshake %(exit code 3, after %d+ ms%)\n"
     assert.is_truthy(result.stderr:find(first), result.stderr)
     assert.is_truthy(result.stderr:find("stderr: .*bye from broken\n"), result.stderr)
-    assert.is_truthy(result.stderr:find("image:  gantry-test-kv:1.8 (sha256:", 1, true), result.stderr)
+    assert.is_truthy(result.stderr:find("image:  gantry-test-kv:latest (sha256:", 1, true), result.stderr)
     assert.is_truthy(result.stderr:find("runtime runc", 1, true), result.stderr)
   end)
 

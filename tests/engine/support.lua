@@ -58,8 +58,8 @@ end
 ---@return table
 function support.kv(...)
   return {
-    name = "kv", image = "gantry-test-kv", tag = "latest", args = { ... }, cookie = support.cookie, disable_network = true,
-    stop_timeout = 2,
+    name = "kv", image = "gantry-test-kv", tag = "latest", args = { ... }, cookie = support.cookie,
+    disable_network = true, stop_timeout = 2,
   }
 end
 

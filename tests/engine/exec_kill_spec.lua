@@ -1,0 +1,113 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- Kills host, stand-in, guardian, launcher and container of a `gantry exec`, in every order and at random instants: no
+--- process, container or directory may be left, and the host must return. GANTRY_KILL_ROUNDS asks for more rounds,
+--- GANTRY_KILL_SEED repeats a run.
+
+local hosts = require "engine.hosts"
+local support = require "engine.support"
+local task = require "gantry.task"
+
+local ROUNDS <const> = math.tointeger(os.getenv("GANTRY_KILL_ROUNDS")) or 200
+local SEED <const> = math.tointeger(os.getenv("GANTRY_KILL_SEED")) or os.time()
+local SIDE_BY_SIDE <const> = 3
+local VICTIMS <const> = { "host", "face", "guardian", "launcher", "container" }
+
+describe("gantry exec, killed", function()
+  local root
+
+  before_each(function() root = support.temporary() end)
+  after_each(function() support.remove(root) end)
+
+  ---@param pids integer[]
+  local function kill_first(pids)
+    if pids[1] then os.execute(("kill -9 %d 2>/dev/null"):format(pids[1])) end
+  end
+
+  local KILL = {
+    host = function(round) round.host.process:signal(9) end,
+    face = function(round) kill_first(hosts.processes(round.policy).face) end,
+    guardian = function(round) kill_first(hosts.processes(round.policy).guardian) end,
+    launcher = function(round) kill_first(hosts.processes(round.policy).launcher) end,
+    container = function(round)
+      for _, one in ipairs(support.containers(round.runtime_dir)) do support.engine():kill(one.Id, "KILL") end
+    end,
+  }
+
+  ---Some of the victims, in a random order, with random pauses before each.
+  local function plan(number)
+    local order = { table.unpack(VICTIMS) }
+    for i = #order, 2, -1 do
+      local j = math.random(i)
+      order[i], order[j] = order[j], order[i]
+    end
+    local steps = {}
+    for i = 1, math.random(#order) do
+      steps[i] = { victim = order[i], after = (i == 1 and math.random() * 0.5) or math.random() * 0.03 }
+    end
+    -- Every kind of first victim comes up in any five rounds.
+    steps[1].victim, steps[#steps + 1] = VICTIMS[number % #VICTIMS + 1], nil
+    return steps
+  end
+
+  local function describe_plan(number, steps)
+    local parts = {}
+    for i, step in ipairs(steps) do parts[i] = ("%s after %.0f ms"):format(step.victim, step.after * 1000) end
+    return ("round %d, seed %d: %s"):format(number, SEED, table.concat(parts, ", "))
+  end
+
+  local function run_round(number, steps)
+    local round = { runtime_dir = ("%s/r%d"):format(root, number), policy = ("%s/p%d"):format(root, number) }
+    assert(os.execute("mkdir -m 700 " .. round.runtime_dir))
+    hosts.policy(round.policy, 'image = "gantry-test-kv:latest", disable_network = true')
+    round.host = hosts.start("hold", { round.policy }, { runtime_dir = round.runtime_dir, input = "pipe" })
+    for _, step in ipairs(steps) do
+      task.sleep(step.after)
+      KILL[step.victim](round)
+    end
+    round.host.process:close_input() -- a host that still lives is to close its plugin
+    round.host:wait()
+    hosts.assert_nothing_left(round.policy, round.runtime_dir)
+    assert(os.remove(round.runtime_dir))
+  end
+
+  it("has the next launch take away what is left when all that looks after a plugin is killed at once", function()
+    if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
+    task.run(function()
+      local runtime_dir, policy = root .. "/run", root .. "/policy"
+      assert(os.execute("mkdir -m 700 " .. runtime_dir))
+      hosts.policy(policy, 'image = "gantry-test-kv:1.8", disable_network = true')
+      local host = hosts.start("hold", { policy }, { runtime_dir = runtime_dir, input = "pipe" })
+      host:await("stdout", "ready")
+      local found = hosts.processes(policy)
+      os.execute("kill -9 " .. table.concat(found.guardian, " ") .. " " .. found.face[1])
+      assert.are.equal(1, host:wait().code)
+      hosts.eventually("no process", 60, function() return select(2, hosts.processes(policy)) == 0 end)
+      assert.are.equal(1, #support.containers(runtime_dir))
+
+      host = hosts.start("hold", { policy }, { runtime_dir = runtime_dir, input = "pipe" })
+      host:await("stdout", "ready")
+      host.process:close_input()
+      assert.are.equal(0, host:wait().code)
+      hosts.assert_nothing_left(policy, runtime_dir)
+    end)
+  end)
+
+  it(("leaves nothing in %d rounds"):format(ROUNDS), function()
+    if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
+    math.randomseed(SEED)
+    local plans, next_round = {}, 0
+    for number = 1, ROUNDS do plans[number] = plan(number) end
+    local function work()
+      while next_round < ROUNDS do
+        next_round = next_round + 1
+        local number = next_round
+        local ok, err = pcall(run_round, number, plans[number])
+        if not ok then error(describe_plan(number, plans[number]) .. "\n" .. tostring(err), 0) end
+      end
+    end
+    local workers = {}
+    for i = 1, SIDE_BY_SIDE do workers[i] = work end
+    task.run(function() task.all(table.unpack(workers)) end)
+  end)
+end)

@@ -1,0 +1,115 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- hosts.lua: what the specs of `gantry exec` share: go-plugin hosts that know nothing of gantry (tests/hosts),
+--- policies that they execute as their plugins, and the processes that stand in for these.
+
+local core = require "gantry.core"
+local support = require "engine.support"
+local task = require "gantry.task"
+
+local hosts = {}
+
+hosts.folder = (os.getenv("GANTRY_CACHE") or support.source .. "/.cache") .. "/hosts"
+
+---@param name string
+---@return string? path nil where it was not built: this machine's Go is too old for it
+function hosts.find(name)
+  local path = hosts.folder .. "/" .. name
+  return core.system.stat(path) and path or nil
+end
+
+---Writes an executable policy: what a host takes for its plugin's binary.
+---@param path string
+---@param fields string Lua source of the policy's fields
+---@return string path
+function hosts.policy(path, fields)
+  support.write(path, ("#!%s exec\nreturn {\n%s\n}\n"):format(support.executable, fields))
+  assert(os.execute("chmod 755 " .. path))
+  return path
+end
+
+---Starts a host; use inside a task.
+---@param name string of tests/hosts
+---@param arguments string[]
+---@param options table as of support.command
+---@return support.Command
+function hosts.start(name, arguments, options)
+  options.executable = assert(hosts.find(name))
+  return support.command(arguments, options)
+end
+
+---Runs a host to its end.
+---@return { code: integer?, signal: integer?, stdout: string, stderr: string }
+function hosts.run(name, arguments, options)
+  options.executable = assert(hosts.find(name))
+  return support.run(arguments, options)
+end
+
+---@param path string
+---@return string?
+local function read_file(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("a")
+  if file then file:close() end
+  return text
+end
+
+---The processes of `gantry exec` for a policy, by what they are.
+---@param policy string its path
+---@return table<string, integer[]> pids face, guardian, launcher, cleaner; numbers by kind
+---@return integer count of all
+function hosts.processes(policy)
+  local found, count = { face = {}, guardian = {}, launcher = {}, cleaner = {} }, 0
+  for _, entry in ipairs(support.entries("/proc")) do
+    local command = entry:find("^%d+$") and read_file("/proc/" .. entry .. "/cmdline")
+    local name = command and command ~= "" and read_file("/proc/" .. entry .. "/comm")
+    local kind
+    if name and command:find(policy, 1, true) then
+      kind = name:find("guardian") and "guardian" or name:find("launcher") and "launcher"
+        or command:find("\0exec\0", 1, true) and "face"
+    end
+    if kind then
+      table.insert(found[kind], math.tointeger(entry))
+      count = count + 1
+    end
+  end
+  return found, count
+end
+
+---Waits until something holds; what it waits for has no descriptor to wait on.
+---@param what string for the message of the failure
+---@param seconds number
+---@param fn fun(): boolean, string? whether it holds, and what there is instead
+function hosts.eventually(what, seconds, fn)
+  local until_when = core.loop.clock() + seconds
+  while true do
+    local holds, instead = fn()
+    if holds then return end
+    if core.loop.clock() > until_when then
+      error(("not within %g s: %s; %s"):format(seconds, what, instead or ""), 0)
+    end
+    task.sleep(0.02)
+  end
+end
+
+---@param policy string
+---@return boolean none, string those that there are
+local function no_processes(policy)
+  local found, count = hosts.processes(policy)
+  local parts = {}
+  for kind, pids in pairs(found) do parts[#parts + 1] = ("%s: %s"):format(kind, table.concat(pids, " ")) end
+  return count == 0, table.concat(parts, ", ")
+end
+
+---Nothing is left of a launch: no process, no container, no directory.
+---@param policy string
+---@param runtime_dir string
+function hosts.assert_nothing_left(policy, runtime_dir)
+  hosts.eventually("no process of " .. policy, 60, function() return no_processes(policy) end)
+  hosts.eventually("no container below " .. runtime_dir, 60, function()
+    return #support.containers(runtime_dir) == 0
+  end)
+  hosts.eventually("nothing in " .. runtime_dir, 60, function() return #support.entries(runtime_dir) == 0 end)
+end
+
+return hosts

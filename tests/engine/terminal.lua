@@ -1,0 +1,93 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- terminal.lua: a program in a terminal of tmux's, driven key by key. The server is the test's own.
+
+local core = require "gantry.core"
+local task = require "gantry.task"
+
+local terminal = {}
+
+-- Seconds until the screen must show what is waited for.
+local PATIENCE <const> = 60
+
+---@class support.Terminal
+---@field server string name of tmux's server
+local Terminal = {}
+Terminal.__index = Terminal
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+---@param command string
+---@return string output
+local function run(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read("a")
+  local ok = pipe:close()
+  assert(ok, command .. "\n" .. output)
+  return output
+end
+
+---Starts a program in a terminal of 100 columns and 50 rows. When it has ended, the screen shows `exit code N`.
+---@param command string for the shell
+---@param environment table<string, string>
+---@return support.Terminal
+function terminal.open(command, environment)
+  local self = setmetatable({ server = "gantry-" .. core.system.random(6) }, Terminal)
+  local assignments = {}
+  for name, value in pairs(environment) do assignments[#assignments + 1] = name .. "=" .. quote(value) end
+  -- The shell is kept by `sleep`, so that the screen can still be read.
+  run(("tmux -L %s -f /dev/null new-session -d -x 100 -y 50 %s"):format(self.server,
+    quote(("env %s %s; echo exit code $?; sleep 600"):format(table.concat(assignments, " "), command))))
+  return self
+end
+
+---@param ... string names of keys as tmux has them: "Enter", "Tab", "C-c"
+function Terminal:press(...)
+  for _, key in ipairs { ... } do run(("tmux -L %s send-keys %s"):format(self.server, key)) end
+end
+
+---@param text string
+function Terminal:type(text)
+  run(("tmux -L %s send-keys -l -- %s"):format(self.server, quote(text)))
+end
+
+---Types a line and presses Enter.
+function Terminal:enter(text)
+  self:type(text)
+  self:press "Enter"
+end
+
+---@return string
+function Terminal:screen()
+  return (run(("tmux -L %s capture-pane -p"):format(self.server)):gsub("%s+$", ""))
+end
+
+---Waits until the screen shows a plain text, at its very end where `at_end` is set.
+---@param text string
+---@param at_end boolean?
+---@return string screen
+function Terminal:shows(text, at_end)
+  local until_when = core.loop.clock() + PATIENCE
+  while true do
+    local screen = self:screen()
+    if at_end and screen:sub(-#text) == text or not at_end and screen:find(text, 1, true) then return screen end
+    if core.loop.clock() > until_when then
+      error(("the screen does not show %q%s:\n%s"):format(text, at_end and " at its end" or "", screen), 2)
+    end
+    task.sleep(0.02)
+  end
+end
+
+---@return integer pid of the program
+function Terminal:pid()
+  local shell = run(("tmux -L %s display-message -p '#{pane_pid}'"):format(self.server)):match("%d+")
+  return math.tointeger(tonumber(run(("pgrep -P %s | head -n 1"):format(shell)))) --[[@as integer]]
+end
+
+function Terminal:close()
+  os.execute(("tmux -L %s kill-server 2>/dev/null"):format(self.server))
+end
+
+return terminal
