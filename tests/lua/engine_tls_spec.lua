@@ -21,18 +21,30 @@ describe("an engine's TLS", function()
       sh(("cd %s && mkdir -p %s && cd %s && openssl req -x509 -days 30 -subj /CN=%s -newkey ec -pkeyopt "
         .. "ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem"):format(folder, name, name, name))
     end
-    local function sign(authority_name, prefix, days, extension)
+    local function request(authority_name, prefix, extension)
       sh(([[cd %s/%s && openssl req -subj /CN=%s -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
-        -keyout %skey.pem -out request && echo '%s' >extension && openssl x509 -req -in request -CA ca.pem \
-        -CAkey ca.key -CAcreateserial -days %d -extfile extension -out %scert.pem]]):format(folder,
-        authority_name, prefix, prefix, extension, days, prefix))
+        -keyout %skey.pem -out request && echo '%s' >extension]]):format(folder, authority_name, prefix, prefix,
+        extension))
+    end
+    local function sign(authority_name, prefix, extension)
+      request(authority_name, prefix, extension)
+      sh(([[cd %s/%s && openssl x509 -req -in request -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 \
+        -extfile extension -out %scert.pem]]):format(folder, authority_name, prefix))
+    end
+    -- Dates of the past are for `openssl ca` alone: other commands refuse them from OpenSSL 3.5 on.
+    local function sign_in_the_past(authority_name, prefix, extension)
+      request(authority_name, prefix, extension)
+      sh(([[cd %s/%s && : >index && printf '[ca]\ndefault_ca = d\n[d]\ndatabase = index\nrand_serial = yes\n\
+new_certs_dir = .\ndefault_md = sha256\npolicy = p\n[p]\ncommonName = supplied\n' >past.conf && \
+        openssl ca -batch -notext -config past.conf -cert ca.pem -keyfile ca.key -in request -extfile extension -out %scert.pem \
+        -startdate 20200101000000Z -enddate 20200201000000Z]]):format(folder, authority_name, prefix))
     end
     for _, name in ipairs { "good", "stranger" } do
       authority(name)
-      sign(name, "", 30, "extendedKeyUsage=clientAuth")
+      sign(name, "", "extendedKeyUsage=clientAuth")
     end
-    sign("good", "server-", 30, "subjectAltName=IP:127.0.0.1")
-    sign("good", "expired-", -1, "subjectAltName=IP:127.0.0.1")
+    sign("good", "server-", "subjectAltName=IP:127.0.0.1")
+    sign_in_the_past("good", "expired-", "subjectAltName=IP:127.0.0.1")
   end)
 
   teardown(function() sh("rm -rf " .. folder) end)
