@@ -80,13 +80,15 @@ function simulate.configure(parser)
   parser:option("--engine", "The engine that policies see in ctx.engine."):argname("URL")
 end
 
-local function print_table(steps)
+---@param steps gantry.SimulatedStep[]
+---@return string lines
+function simulate.format(steps)
   local rows = { { "AT", "GEN", "END", "UP", "DECISION", "CHANGES" } }
   for _, step in ipairs(steps) do
     rows[#rows + 1] = { units.format_seconds(step.at), tostring(step.generation), text.exit_short(step.exit),
       units.format_seconds(step.exit.uptime), text.decision(step.decision), text.changes(step.decision.changes) }
   end
-  io.stdout:write(table_text.format(rows))
+  return table_text.format(rows)
 end
 
 local function print_json(steps)
@@ -110,7 +112,7 @@ function simulate.run(arguments)
   local steps, err = require("gantry.simulate").run(arguments.policy, ends,
     { engine = arguments.engine, seed = arguments.seed })
   if not steps then return report.failure(err, arguments) end
-  if arguments.json then print_json(steps) else print_table(steps) end
+  if arguments.json then print_json(steps) else io.stdout:write(simulate.format(steps)) end
   return exit_codes.OK
 end
 
