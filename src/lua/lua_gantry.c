@@ -22,6 +22,11 @@ static const struct {
     {"signals", lua_gantry_open_signals},
     {"budget", lua_gantry_open_budget},
     {"system", lua_gantry_open_system},
+    {"inotify", lua_gantry_open_inotify},
+    {"files", lua_gantry_open_files},
+    {"control", lua_gantry_open_control},
+    {"notify", lua_gantry_open_notify},
+    {"line_editor", lua_gantry_open_line_editor},
 };
 
 void lua_gantry_push_error(lua_State *L, const struct gantry_error *err)

@@ -62,5 +62,10 @@ int lua_gantry_open_process(lua_State *L);
 int lua_gantry_open_signals(lua_State *L);
 int lua_gantry_open_budget(lua_State *L);
 int lua_gantry_open_system(lua_State *L);
+int lua_gantry_open_inotify(lua_State *L);
+int lua_gantry_open_files(lua_State *L);
+int lua_gantry_open_control(lua_State *L);
+int lua_gantry_open_notify(lua_State *L);
+int lua_gantry_open_line_editor(lua_State *L);
 
 #endif

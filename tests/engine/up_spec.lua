@@ -2,6 +2,7 @@
 --
 --- `gantry up` and the verbs that speak to it: what is started, restarted, stopped, and what is said of it.
 
+local core = require "gantry.core"
 local gantry = require "gantry"
 local json = require "gantry.json"
 local support = require "engine.support"
@@ -25,7 +26,7 @@ describe("gantry up", function()
     local first = place:await_state("kv", "ready")
     assert.are.same({ 1, 0, "gantry-test-kv:latest" }, { first.generation, first.restarts, first.image })
     assert.are.equal(place.runtime_dir .. "/kv.sock", first.address.string)
-    assert.matches("\nkv +ready +%S+ +0 +gantry%-test%-kv:1.8 +%-\n", place:run("ps").stdout)
+    assert.matches("\nkv +ready +%S+ +0 +gantry%-test%-kv:%S+ +%-\n", place:run("ps").stdout)
 
     assert.are.equal("kv: stopped: asked for\n", place:run("stop", "kv").stdout)
     assert.are.same({}, place:containers())
@@ -218,6 +219,51 @@ os.waitpid(child, 0)
     assert.matches("kv +ready", listed.stdout, listed.stderr)
     assert.are.equal("stopped kv\n", place:run("down", "--control", control).stdout)
     assert.are.equal(0, up:wait().code)
+  end)
+
+  test("writes the output to files too", function()
+    place:policy("kv", "args = { '-print-stderr', 'tick', '-print-every', '100ms' }")
+    local up = support.command({ "up", "--log-dir", place.root .. "/logs", "--log-format", "json", place.policies },
+      place:options())
+    place.ups[1] = up
+    up:await("stderr", '"message":"tick"')
+    supervision.eventually("the file has the line", function()
+      local file = io.open(place.root .. "/logs/kv.log")
+      local text = file and file:read "a"
+      if file then file:close() end
+      return text and text:find "stderr tick\n"
+    end)
+    for line in up.stderr:gmatch "([^\n]*)\n" do assert(json.decode(line), line) end
+  end)
+
+  test("lives through an engine that is away for a while", function()
+    place:policy("kv", "restart = 'never'")
+    local socket = place.root .. "/engine.sock"
+    local function start_proxy()
+      os.remove(socket)
+      local serving = task.event()
+      local proxy = assert(core.process.spawn(task.loop(), { "lua5.4",
+        support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket,
+          "no such request", "drop", input = "null", output = "pipe",
+        error = "inherit", on_output = function() serving:set() end, on_exit = function() end }))
+      serving:wait()
+      return proxy
+    end
+    local proxy = start_proxy()
+    local up = support.command({ "up", "--engine", "unix://" .. socket, place.policies }, place:options())
+    place.ups[1] = up
+    up:await("stderr", "supervises")
+    local before = place:await_state("kv", "ready")
+    proxy:close()
+    task.sleep(1)
+    assert.are.equal("ready", place:plugin("kv").state)
+    proxy = start_proxy()
+    place:await_why("kv", "the engine is back")
+    assert(gantry.engine():kill(before.container, "KILL"))
+    assert.are.equal("signal", place:await_state("kv", "ended").last_exit.cause)
+    up:kill "TERM"
+    up:wait()
+    proxy:close()
   end)
 
   test("is refused twice, and tells of what it does not know", function()

@@ -41,6 +41,9 @@ local GROUPS = {
   { title = "About", verbs = { { "version", "show the version" } } },
 }
 
+---The verbs in groups, for the manual.
+cli.groups = GROUPS
+
 local function find_verb(name)
   for _, group in ipairs(GROUPS) do
     for _, verb in ipairs(group.verbs) do
@@ -84,6 +87,47 @@ local function verb_parser(name, verb)
   return parser
 end
 
+---@param name string a verb's
+---@return table parser of argparse's
+function cli.parser(name)
+  return verb_parser(name, require("gantry.cli." .. name))
+end
+
+---All verbs as one parser, for the shells' completions.
+---@return table parser of argparse's
+function cli.whole_parser()
+  local whole = argparse("gantry")
+  for _, name in ipairs(verb_names()) do
+    local verb = require("gantry.cli." .. name)
+    local command = whole:command(name, find_verb(name)[2])
+    verb.configure(command)
+    add_common(command)
+  end
+  return whole
+end
+
+---A verb's options and arguments, for the manual.
+---@param name string
+---@return { name: string, text: string }[]
+function cli.options(name)
+  local recorder, list = {}, {}
+  local function keep(_, spelt, text)
+    local one = { name = spelt, text = text or "" }
+    list[#list + 1] = one
+    -- Whatever else is said of it, such as how often it may stand.
+    return setmetatable({ hidden = function(self) one.hidden = true return self end }, {
+      __index = function() return function(self) return self end end })
+  end
+  recorder.argument, recorder.option, recorder.flag = keep, keep, keep
+  setmetatable(recorder, { __index = function() return function(self) return self end end })
+  require("gantry.cli." .. name).configure(recorder)
+  local shown = {}
+  for _, one in ipairs(list) do
+    if not one.hidden then shown[#shown + 1] = one end
+  end
+  return shown
+end
+
 local function usage_error(text)
   io.stderr:write("gantry: ", text, "\n")
   return exit_codes.USAGE
@@ -116,6 +160,7 @@ function cli.main(...)
   end
   if name == "--version" then name = "version" end
   if name == "-e" then return run_verb("repl", ...) end
+  if name == "repl-guardian" then return require("gantry.repl.guardian").main() end -- gantry itself calls this
   if find_verb(name) then return run_verb(name, select(2, ...)) end
   local near = nearest.find(name, verb_names())
   return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name,

@@ -26,6 +26,7 @@ func main() {
 	flag.BoolVar(&l.network, "network", true, "give the container a network")
 	count := flag.Int("n", 0, "launch so many times instead of reading stdin")
 	flood := flag.Int64("flood", 0, "read so many `BYTES` of output instead, and print their rate")
+	policy := flag.String("exec", "", "compare with the launch of this executable `POLICY`")
 	flag.Parse()
 	l.args = strings.Fields(*args)
 
@@ -34,7 +35,11 @@ func main() {
 		return
 	}
 	for asked := requests(*count); asked(); {
-		report(l.launch())
+		if *policy != "" {
+			report(l.compare(*policy))
+		} else {
+			report(l.launch())
+		}
 	}
 }
 

@@ -5,7 +5,7 @@
 //
 // For every line "launch" on stdin it makes one launch, kills the plugin, waits until its container is gone, and prints
 // one JSON line; -n launches without being asked. With -flood it reads so many bytes of the plugin's output and prints
-// their rate and the share of them that arrived instead.
+// their rate and the share of them that arrived instead; with -at-once it begins so many launches at the same time.
 package main
 
 import (
@@ -30,6 +30,7 @@ func main() {
 	flag.BoolVar(&l.tls, "tls", false, "use AutoMTLS")
 	log := flag.Bool("log", false, "log on stderr as a host does that gives go-plugin no logger; else nothing is logged")
 	count := flag.Int("n", 0, "launch so many times instead of reading stdin")
+	together := flag.Int("at-once", 0, "launch so many at the same time instead, and print when they were ready")
 	flood := flag.Int64("flood", 0, "read so many `BYTES` of output instead, and print their rate")
 	flag.Parse()
 	l.container.Image, l.container.Tag, _ = strings.Cut(*image, ":")
@@ -41,6 +42,10 @@ func main() {
 		l.logger = hclog.New(&hclog.LoggerOptions{Name: "plugin", Level: hclog.Trace, Output: hclog.DefaultOutput})
 	}
 
+	if *together > 0 {
+		report(l.atOnce(*together))
+		return
+	}
 	if *flood > 0 {
 		report(l.flood(*flood))
 		return

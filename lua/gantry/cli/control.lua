@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- cli/control.lua: what the verbs that speak to a running `gantry up` share.
+
+local client = require "gantry.control.client"
+local exit_codes = require "gantry.cli.exit_codes"
+local json = require "gantry.json"
+local report = require "gantry.cli.report"
+
+local control = {}
+
+---@param parser table
+---@param with_name boolean? whether the verb is about one plugin
+function control.configure(parser, with_name)
+  if with_name then parser:argument("name", "The plugin's name."):argname("NAME") end
+  parser:option("--control", "The control socket of gantry up, instead of the usual one."):argname("PATH")
+end
+
+---Asks for one value and shows it.
+---@param arguments table
+---@param method "GET"|"POST"
+---@param path string
+---@param show fun(value: table): integer? prints it; gives the exit code where it is not 0
+---@return integer exit_code
+function control.ask(arguments, method, path, show)
+  local one, err = client.open(arguments.control)
+  if not one then return report.failure(err, arguments) end
+  local value, failure = one:call(method, path)
+  one:close()
+  if not value then return report.failure(failure, arguments) end
+  if arguments.json then
+    io.stdout:write(json.encode(value), "\n")
+    return exit_codes.OK
+  end
+  return show(value) or exit_codes.OK
+end
+
+---Reads a stream until it ends or the user has enough.
+---@param arguments table
+---@param path string
+---@param show fun(value: table): string
+---@return integer exit_code
+function control.follow(arguments, path, show)
+  local one, err = client.open(arguments.control)
+  if not one then return report.failure(err, arguments) end
+  local ok, failure = one:follow(path, function(value)
+    io.stdout:write(arguments.json and json.encode(value) or show(value), "\n")
+    io.stdout:flush()
+  end)
+  one:close()
+  if not ok then return report.failure(failure, arguments) end
+  return exit_codes.OK
+end
+
+control.plugin_path = client.plugin_path
+
+---A plugin after what was done to it: one line, and whether that is what was wanted.
+---@param wanted string state
+---@return fun(value: table): integer?
+function control.outcome(wanted)
+  return function(value)
+    local more = value.detail and (": " .. value.detail) or value.address and ", unix:" .. value.address.string or ""
+    if value.state == wanted then
+      io.stdout:write(("%s: %s%s\n"):format(value.name, value.state, more))
+      return exit_codes.OK
+    end
+    io.stderr:write(("gantry: plugin '%s' is %s, not %s%s (see gantry why %s)\n"):format(value.name, value.state,
+      wanted, more, value.name))
+    return exit_codes.PLUGIN
+  end
+end
+
+return control

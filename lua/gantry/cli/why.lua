@@ -1,0 +1,28 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- cli/why.lua: `gantry why`: what happened to a plugin, and why what was done about it was done.
+
+local control = require "gantry.cli.control"
+
+---@param time number
+---@return string with the day where it is another one
+local function clock_time(time)
+  local day = os.date("%Y-%m-%d", time)
+  return (day == os.date("%Y-%m-%d") and "" or day .. " ") .. os.date("%H:%M:%S", time)
+end
+
+---@param value table
+local function print_entries(value)
+  for _, entry in ipairs(value.entries) do
+    io.stdout:write(("%s  %-8s  %s\n"):format(clock_time(entry.time), entry.kind, entry.text))
+  end
+end
+
+return {
+  summary = "Tell what happened to a plugin, and what was decided for which reason.",
+  examples = "  gantry why jwt\n  gantry why --json jwt | jq .entries[-1]",
+  configure = function(parser) control.configure(parser, true) end,
+  run = function(arguments)
+    return control.ask(arguments, "GET", control.plugin_path(arguments.name, "why"), print_entries)
+  end,
+}

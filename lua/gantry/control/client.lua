@@ -1,0 +1,120 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- control/client.lua: speaks to a running supervisor.
+
+local core = require "gantry.core"
+local errors = require "gantry.errors"
+local json = require "gantry.json"
+local paths = require "gantry.supervisor.paths"
+local task = require "gantry.task"
+
+local client = {}
+
+local CONNECT_TIMEOUT <const> = 10
+
+---@class gantry.ControlClient
+local Client = {}
+Client.__index = Client
+
+---@param path string? of the socket
+---@return gantry.ControlClient?, gantry.Error?
+function client.open(path)
+  path = path or paths.control()
+  local http, err = core.http.new(task.loop(), { url = "http://gantry", unix_socket = path })
+  if not http then return nil, err end
+  return setmetatable({ http = http, path = path }, Client)
+end
+
+local ENOENT <const>, EACCES <const>, ECONNREFUSED <const> = 2, 13, 111
+
+---@param self gantry.ControlClient
+---@param err gantry.Error
+---@return gantry.Error
+local function unreachable(self, err)
+  if err.os_error == ENOENT or err.os_error == ECONNREFUSED then
+    return errors.new("NOT_SUPERVISING", ("no gantry up is running: nobody listens on %s; start it with "
+      .. "`gantry up DIR`, or name its socket with --control"):format(self.path), { cause = err })
+  end
+  if err.os_error == EACCES then
+    return errors.new("CONTROL_PERMISSION", ("permission denied on the control socket %s; you must be its owner or a "
+      .. "member of its group"):format(self.path), { cause = err })
+  end
+  return err:wrap("speak to gantry up at " .. self.path)
+end
+
+---@param body string
+---@param status integer
+---@return gantry.Error
+local function refusal(body, status)
+  local answer = json.decode(body)
+  if type(answer) == "table" and type(answer.code) == "string" and type(answer.message) == "string" then
+    return errors.new(answer.code, answer.message, { status = status })
+  end
+  return errors.new("CONTROL_FAILED", ("gantry up answered with status %d"):format(status), { status = status })
+end
+
+---@param method string
+---@param path string
+---@param on_data (fun(bytes: string))?
+---@return table? response, gantry.Error? err
+local function exchange(self, method, path, on_data)
+  local status, refused = nil, {}
+  local response, err = task.await(function(resume)
+    local request = self.http:request {
+      method = method, path = path, connect_timeout = CONNECT_TIMEOUT,
+      on_headers = function(code) status = code end,
+      on_data = on_data and function(bytes)
+        if status == 200 then on_data(bytes) else refused[#refused + 1] = bytes end
+      end or nil,
+      on_done = function(failure, answer) if failure then resume(nil, failure) else resume(answer) end end,
+    }
+    return function() request:cancel() end
+  end)
+  if not response then return nil, unreachable(self, err) end
+  if response.status ~= 200 then return nil, refusal(response.body or table.concat(refused), response.status) end
+  return response
+end
+
+---@param method "GET"|"POST"
+---@param path string
+---@return table? value, gantry.Error? err
+function Client:call(method, path)
+  local response, err = exchange(self, method, path)
+  if not response then return nil, err end
+  return json.decode(response.body)
+end
+
+---A path with a plugin's name in it.
+---@param name string
+---@param action string?
+---@return string
+function client.plugin_path(name, action)
+  local escaped = name:gsub("[^%w._-]", function(byte) return ("%%%02X"):format(byte:byte()) end)
+  return "/v1/plugins/" .. escaped .. (action and "/" .. action or "")
+end
+
+---Reads a stream of JSON lines until it ends.
+---@param path string
+---@param take fun(value: table)
+---@return boolean? ended, gantry.Error? err
+function Client:follow(path, take)
+  local held = ""
+  local response, err = exchange(self, "GET", path, function(bytes)
+    held = held .. bytes
+    local from = 1
+    for line, next_from in held:gmatch("([^\n]*)\n()") do
+      local value = line ~= "" and json.decode(line)
+      if value then take(value) end
+      from = next_from
+    end
+    held = held:sub(from)
+  end)
+  if not response then return nil, err end
+  return true
+end
+
+function Client:close()
+  self.http:close()
+end
+
+return client

@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- control: the supervisor's API: HTTP with JSON on a Unix socket. Whoever may open the socket may do all of it. Each
+--- request has a task of its own; a request that waits holds up no other.
+
+local core = require "gantry.core"
+local errors = require "gantry.errors"
+local json = require "gantry.json"
+local routes = require "gantry.control.routes"
+local task = require "gantry.task"
+
+local control = {}
+
+local STATUS = { PLUGIN_UNKNOWN = 404, NOT_FOUND = 404, METHOD_NOT_ALLOWED = 405, REQUEST_INVALID = 400 }
+
+---@class gantry.ControlServer
+local Server = {}
+Server.__index = Server
+
+---@param request any
+---@param status integer
+---@param value table
+local function answer(request, status, value)
+  request:answer(status, "application/json", json.encode(value) .. "\n")
+end
+
+---@param request any
+---@param err gantry.Error
+local function refuse(request, err)
+  answer(request, STATUS[err.code] or 500, { code = err.code, message = err.message })
+end
+
+---@param self gantry.ControlServer
+---@param request any
+local function handle(self, request)
+  local _ <close> = request
+  local ok, result, err = xpcall(routes.run, errors.traced, self.supervisor, request)
+  if not ok then
+    if errors.is(result, "CANCELLED") then
+      return refuse(request, errors.new("ENDING", "gantry up is ending"))
+    end
+    return refuse(request, errors.new("FAULT", "a fault of gantry: " .. tostring(result)))
+  end
+  if err then return refuse(request, err) end
+  if type(result) == "string" then return request:answer(200, "text/plain; version=0.0.4", result) end
+  if result then answer(request, 200, result) end
+end
+
+---@class gantry.ControlOptions
+---@field path string
+---@field group integer? that may connect, beside the user
+---@field descriptor integer? a socket that listens already, instead of the path
+
+---@param supervisor gantry.Supervisor
+---@param options gantry.ControlOptions
+---@return gantry.ControlServer?, gantry.Error?
+function control.serve(supervisor, options)
+  local fd = options.descriptor
+  if not fd then
+    local made, err = core.control.listen(options.path, tonumber("660", 8), options.group)
+    if not made then return nil, err end
+    fd = made
+  end
+  local self = setmetatable({ supervisor = supervisor, path = not options.descriptor and options.path or nil,
+    scope = task.detached_scope() }, Server)
+  local server, failure = core.control.open(task.loop(), fd, function(request)
+    self.scope:spawn(handle, self, request)
+  end)
+  if not server then return nil, failure end
+  self.server = server
+  return self
+end
+
+---Ends all requests, those that wait included.
+function Server:close()
+  self.scope:close()
+  self.server:close()
+  if self.path then os.remove(self.path) end
+end
+
+return control

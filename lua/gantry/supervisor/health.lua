@@ -1,0 +1,31 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- supervisor/health.lua: asks a plugin again and again how it is, until it has failed to answer well too often.
+
+local task = require "gantry.task"
+
+local health = {}
+
+---Returns once the plugin is unhealthy; never, where it has no connection to ask on.
+---@param plugin gantry.Plugin
+---@param checks { period: number, timeout: number, failures: integer }
+---@param note fun(text: string)
+---@return string reason
+function health.watch(plugin, checks, note)
+  local failures = 0
+  while plugin.connection do
+    task.sleep(checks.period)
+    local healthy, err = plugin.connection:health(checks.timeout)
+    if healthy then
+      if failures > 0 then note(("healthy again, after %d failed checks"):format(failures)) end
+      failures = 0
+    else
+      failures = failures + 1
+      note(("check %d of %d failed: %s"):format(failures, checks.failures, err.message))
+      if failures >= checks.failures then return err.message end
+    end
+  end
+  return task.event():wait()
+end
+
+return health

@@ -1,0 +1,87 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- supervisor/hook.lua: what a policy wants done on the host after an end: a command, run beside everything else and
+--- killed when it takes too long. A failure of it is noted and changes nothing.
+
+local behaviour = require "gantry.schema.behaviour"
+local core = require "gantry.core"
+local floors = require "gantry.restart.floors"
+local task = require "gantry.task"
+
+local hook = {}
+
+local LONGEST <const> = 30
+local KILL <const> = 9
+
+---@param unit gantry.Unit
+---@param exit table
+---@param decision gantry.Decision
+---@return string[]? command, string? fault
+local function command_for(unit, exit, decision)
+  local wanted = unit.config.on_exit
+  if type(wanted) ~= "function" then return wanted end
+  local given = { action = decision.action, delay = decision.delay, reason = decision.reason }
+  local ok, command = unit.policy.loader:call_within(floors.limits, function()
+    local copy, result = {}, wanted(exit, given)
+    if type(result) ~= "table" then return result end
+    for i, word in ipairs(result) do copy[i] = word end
+    return copy
+  end)
+  if not ok then return nil, command.message end
+  if command == nil then return nil end
+  local read, reason = behaviour.read_command(command)
+  if not read then return nil, ("on_exit of %s: %s"):format(unit.policy.path, reason) end
+  return read
+end
+
+---@return string[]
+local function environment(unit, exit, decision)
+  local list = {}
+  local function add(name, value) if value ~= nil then list[#list + 1] = ("%s=%s"):format(name, value) end end
+  for name, value in pairs(core.system.environment()) do
+    if not name:find "^GANTRY_" then add(name, value) end
+  end
+  add("GANTRY_NAME", unit.name)
+  add("GANTRY_CAUSE", exit.cause)
+  add("GANTRY_EXIT_CODE", exit.code)
+  add("GANTRY_SIGNAL", exit.signal)
+  add("GANTRY_GENERATION", exit.generation)
+  add("GANTRY_ACTION", decision.action)
+  add("GANTRY_DELAY", decision.delay)
+  add("GANTRY_REASON", decision.reason)
+  return list
+end
+
+---@param unit gantry.Unit
+---@param command string[]
+---@param variables string[]
+local function run(unit, command, variables)
+  local ended = task.event()
+  local options = { table.unpack(command) }
+  options.environment, options.input, options.output, options.error = variables, "null", "null", "null"
+  options.on_exit = function(exit) ended:set(exit) end
+  local process, err = core.process.spawn(task.loop(), options)
+  if not process then return unit:note("warning", ("on_exit: %s"):format(err.message)) end
+  local exit = task.deadline(LONGEST, function() return ended:wait() end)
+  if not exit then
+    process:signal(KILL)
+    unit:note("warning", ("on_exit: %s was killed after %d s"):format(command[1], LONGEST))
+  elseif exit.code ~= 0 then
+    unit:note("warning", ("on_exit: %s ended with %s"):format(command[1],
+      exit.code and "exit code " .. exit.code or "signal " .. tostring(exit.signal)))
+  end
+  process:close()
+end
+
+---Does not wait for the command.
+---@param unit gantry.Unit
+---@param exit table
+---@param decision gantry.Decision
+function hook.after(unit, exit, decision)
+  if unit.config.on_exit == nil or decision.action == "ignore" or decision.action == "keep" then return end
+  local command, fault = command_for(unit, exit, decision)
+  if fault then unit:note("warning", fault) end
+  if command then unit.supervisor.scope:spawn(run, unit, command, environment(unit, exit, decision)) end
+end
+
+return hook

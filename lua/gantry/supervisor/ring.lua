@@ -1,0 +1,76 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- supervisor/ring.lua: a plugin's output, the last of it, as lines: kept within bounds, and handed to whoever follows.
+
+local core = require "gantry.core"
+
+local ring = {}
+
+local MOST_BYTES <const> = 32 * 1024
+local LONGEST_LINE <const> = 8 * 1024
+local ENTRY <const> = 100 -- bytes that a line takes beside its text
+
+---@class gantry.LogEntry
+---@field time number
+---@field stream "stdout"|"stderr"
+---@field line string
+
+---@class gantry.Ring
+local Ring = {}
+Ring.__index = Ring
+
+---@return gantry.Ring
+function ring.new()
+  return setmetatable({ entries = {}, first = 1, last = 0, bytes = 0, streams = {}, followers = {} }, Ring)
+end
+
+---@param self gantry.Ring
+---@param entry gantry.LogEntry
+local function keep(self, entry)
+  self.last = self.last + 1
+  self.entries[self.last] = entry
+  self.bytes = self.bytes + #entry.line + ENTRY
+  while self.bytes > MOST_BYTES and self.first < self.last do
+    self.bytes = self.bytes - #self.entries[self.first].line - ENTRY
+    self.entries[self.first] = nil
+    self.first = self.first + 1
+  end
+  for follower in pairs(self.followers) do follower(entry) end
+end
+
+---@param stream "stdout"|"stderr"
+---@param bytes string in any chunks
+function Ring:feed(stream, bytes)
+  local lines = self.streams[stream]
+  if not lines then
+    lines = core.lines.new(LONGEST_LINE)
+    self.streams[stream] = lines
+  end
+  local now = os.time()
+  lines:feed(bytes, function(line) keep(self, { time = now, stream = stream, line = line }) end)
+end
+
+---What was begun and not ended with a newline becomes a line.
+function Ring:finish()
+  for stream, lines in pairs(self.streams) do
+    lines:finish(function(line) keep(self, { time = os.time(), stream = stream, line = line }) end)
+  end
+  self.streams = {}
+end
+
+---@param count integer
+---@return gantry.LogEntry[] the last lines, oldest first
+function Ring:last_lines(count)
+  local list = {}
+  for i = math.max(self.first, self.last - count + 1), self.last do list[#list + 1] = self.entries[i] end
+  return list
+end
+
+---@param follower fun(entry: gantry.LogEntry)
+---@return fun() stop
+function Ring:follow(follower)
+  self.followers[follower] = true
+  return function() self.followers[follower] = nil end
+end
+
+return ring

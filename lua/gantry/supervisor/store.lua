@@ -1,0 +1,118 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- supervisor/store.lua: the state directory: one file of JSON a plugin, replaced in one step, and a lock. What cannot
+--- be read is set aside, never deleted.
+
+local core = require "gantry.core"
+local errors = require "gantry.errors"
+local json = require "gantry.json"
+
+local store = {}
+
+local VERSION <const> = 1
+local ENDING <const> = ".json"
+
+---@class gantry.Store
+---@field directory string
+---@field lock any
+---@field boot string this boot's id: the monotonic clock begins anew with each
+local Store = {}
+Store.__index = Store
+
+---@return string
+local function boot_id()
+  local file <close> = io.open("/proc/sys/kernel/random/boot_id")
+  return file and file:read "l" or ""
+end
+
+---@param directory string
+---@param err gantry.Error
+---@return gantry.Error
+local function lock_error(directory, err)
+  if err.code ~= "LOCK_BUSY" then return err end
+  return errors.new("SUPERVISOR_RUNNING", ("another gantry up holds the state directory %s; stop that one, or give "
+    .. "this one another with --state"):format(directory), { cause = err })
+end
+
+---@param directory string
+---@return gantry.Store?, gantry.Error?
+function store.open(directory)
+  local made, err = core.files.make_directory(directory, tonumber("700", 8))
+  if not made then return nil, err end
+  local lock, busy = core.files.lock(directory .. "/lock")
+  if not lock then return nil, lock_error(directory, busy) end
+  return setmetatable({ directory = directory, lock = lock, boot = boot_id() }, Store)
+end
+
+---@param self gantry.Store
+---@param name string
+---@return string
+local function path_of(self, name)
+  return self.directory .. "/" .. name .. ENDING
+end
+
+---@return string[] names of the plugins that have a state
+function Store:names()
+  local names = {}
+  for _, entry in ipairs(core.files.list(self.directory) or {}) do
+    local name = entry:match("^([%w_-][%w._-]*)%.json$")
+    if name then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+---@param text string
+---@param name string
+---@return table? record, string? reason
+local function read_record(text, name)
+  local record, err = json.decode(text)
+  if record == nil then return nil, err.message end
+  if type(record) ~= "table" or record.version ~= VERSION then return nil, "it is of another program or version" end
+  if record.name ~= name or type(record.restart) ~= "table" then return nil, "it is not this plugin's" end
+  for _, field in ipairs { "clock", "generation", "restarts", "counted" } do
+    if type(record.restart[field]) ~= "number" then return nil, "its " .. field .. " is missing" end
+  end
+  for _, field in ipairs { "peaks", "starts", "restarted", "exits", "memory" } do
+    if type(record.restart[field]) ~= "table" then return nil, "its " .. field .. " is missing" end
+  end
+  return record
+end
+
+---@param name string
+---@return table? record nil where there is none
+---@return string? note what was set aside, and why
+function Store:load(name)
+  local path = path_of(self, name)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read "a" or ""
+  file:close()
+  local record, reason = read_record(text, name)
+  if record then return record end
+  local aside = ("%s.bad-%d"):format(path, os.time())
+  local moved = os.rename(path, aside)
+  return nil, ("the state file %s cannot be used (%s); %s"):format(path, reason,
+    moved and "it is set aside as " .. aside or "it stays")
+end
+
+---@param name string
+---@param record table
+---@return boolean? ok, gantry.Error? err
+function Store:save(name, record)
+  record.version, record.name, record.boot, record.saved = VERSION, name, self.boot, os.time()
+  local text, err = json.encode(record)
+  if not text then return nil, err end
+  return core.files.replace(path_of(self, name), text .. "\n", tonumber("600", 8))
+end
+
+---@param name string
+function Store:remove(name)
+  os.remove(path_of(self, name))
+end
+
+function Store:close()
+  self.lock:close()
+end
+
+return store

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lua_control.c: gantry.core.control: the control server and its requests. The server is at work although nobody holds
+ * it (see lua_source.h), until it is closed; a request that is collected without an answer gets one that says so. */
+#include "../core/control.h"
+
+#include "lua_source.h"
+
+#define CONTROL "gantry.control"
+#define REQUEST "gantry.control_request"
+
+struct control {
+    struct lua_gantry_source source;
+    struct gantry_control *control; /* NULL once closed */
+};
+
+struct request {
+    struct gantry_control_request *request; /* NULL once given back */
+};
+
+/* Pushes a request's userdata, which owns it. [-0, +1, e] */
+static int push_request(lua_State *L)
+{
+    struct gantry_control_request *taken = lua_touserdata(L, 1);
+    struct request *request = lua_newuserdatauv(L, sizeof *request, 0);
+
+    request->request = taken;
+    luaL_setmetatable(L, REQUEST);
+    return 1;
+}
+
+static void request_came(void *data, struct gantry_control_request *taken)
+{
+    struct control *control = data;
+    struct lua_gantry_loop *loop = control->source.loop;
+    lua_State *L = lua_gantry_begin_call(loop, control->source.callbacks[0]);
+
+    if (L == NULL) {
+        gantry_control_request_free(taken);
+        return;
+    }
+    lua_pushcfunction(L, push_request);
+    lua_pushlightuserdata(L, taken);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) { /* out of memory */
+        lua_pop(L, 2);
+        gantry_control_request_free(taken);
+        return;
+    }
+    lua_gantry_finish_call(loop, L, 1);
+}
+
+/* listen(path, mode, gid|nil) -> descriptor | nil, err */
+static int control_listen(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    lua_Integer mode = luaL_checkinteger(L, 2);
+    lua_Integer group = luaL_optinteger(L, 3, -1);
+    struct gantry_error err;
+    int fd;
+
+    luaL_argcheck(L, mode >= 0 && mode <= 0777, 2, "no file mode");
+    if (gantry_control_listen(path, (mode_t)mode, (gid_t)group, &fd, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* open(loop, descriptor, fn(request)) -> control | nil, err; takes the descriptor over */
+static int control_open(lua_State *L)
+{
+    struct lua_gantry_loop *loop = lua_gantry_check_loop(L, 1);
+    struct gantry_control_options options = {.body_limit = 65536, .connections = 64, .idle_seconds = 10};
+    struct control *control;
+    struct gantry_error err;
+
+    options.fd = (int)luaL_checkinteger(L, 2);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    control = lua_gantry_source_new(L, sizeof *control, CONTROL, 1);
+    options.on_request = request_came;
+    options.data = control;
+    if (gantry_control_open(loop->loop, &options, &control->control, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushvalue(L, 3);
+    control->source.callbacks[0] = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_gantry_source_anchor(L, &control->source);
+    return 1;
+}
+
+static int control_close(lua_State *L)
+{
+    struct control *control = luaL_checkudata(L, 1, CONTROL);
+
+    gantry_control_free(control->control);
+    control->control = NULL;
+    lua_gantry_source_release(L, &control->source);
+    return 0;
+}
+
+/* ---- a request ---- */
+
+static struct gantry_control_request *check_request(lua_State *L)
+{
+    struct request *request = luaL_checkudata(L, 1, REQUEST);
+
+    if (request->request == NULL)
+        luaL_error(L, "request closed");
+    return request->request;
+}
+
+static int request_method(lua_State *L)
+{
+    lua_pushstring(L, gantry_control_request_method(check_request(L)));
+    return 1;
+}
+
+static int request_path(lua_State *L)
+{
+    lua_pushstring(L, gantry_control_request_path(check_request(L)));
+    return 1;
+}
+
+static int request_argument(lua_State *L) /* request, name -> value | nil */
+{
+    lua_pushstring(L, gantry_control_request_argument(check_request(L), luaL_checkstring(L, 2)));
+    return 1;
+}
+
+static int request_body(lua_State *L)
+{
+    size_t count;
+    const char *bytes = gantry_control_request_body(check_request(L), &count);
+
+    lua_pushlstring(L, bytes, count);
+    return 1;
+}
+
+static unsigned check_status(lua_State *L, int index)
+{
+    lua_Integer status = luaL_checkinteger(L, index);
+
+    luaL_argcheck(L, status >= 200 && status <= 599, index, "no HTTP status");
+    return (unsigned)status;
+}
+
+static int request_answer(lua_State *L) /* request, status, type, bytes */
+{
+    struct gantry_control_request *request = check_request(L);
+    size_t count;
+    const char *bytes = luaL_checklstring(L, 4, &count);
+
+    gantry_control_request_answer(request, check_status(L, 2), luaL_checkstring(L, 3), bytes, count);
+    return 0;
+}
+
+static int request_stream(lua_State *L) /* request, status, type */
+{
+    gantry_control_request_stream(check_request(L), check_status(L, 2), luaL_checkstring(L, 3));
+    return 0;
+}
+
+static int request_write(lua_State *L) /* request, bytes -> how many bytes wait | nil where the client is gone */
+{
+    struct gantry_control_request *request = check_request(L);
+    size_t count;
+    const char *bytes = luaL_checklstring(L, 2, &count);
+    ssize_t held = gantry_control_request_write(request, bytes, count);
+
+    if (held < 0)
+        return 0;
+    lua_pushinteger(L, held);
+    return 1;
+}
+
+static int request_close(lua_State *L)
+{
+    struct request *request = luaL_checkudata(L, 1, REQUEST);
+
+    gantry_control_request_free(request->request);
+    request->request = NULL;
+    return 0;
+}
+
+static const luaL_Reg request_methods[] = {{"method", request_method},
+                                           {"path", request_path},
+                                           {"argument", request_argument},
+                                           {"body", request_body},
+                                           {"answer", request_answer},
+                                           {"stream", request_stream},
+                                           {"write", request_write},
+                                           {"close", request_close},
+                                           {"__gc", request_close},
+                                           {"__close", request_close},
+                                           {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"close", control_close}, {"__gc", control_close}, {"__close", control_close}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"listen", control_listen}, {"open", control_open}, {NULL, NULL}};
+
+int lua_gantry_open_control(lua_State *L)
+{
+    lua_gantry_source_type(L, CONTROL, methods);
+    lua_gantry_source_type(L, REQUEST, request_methods);
+    luaL_newlib(L, functions);
+    return 1;
+}

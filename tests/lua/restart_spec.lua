@@ -1,0 +1,210 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- What policies say about restarts, from their files to decisions: strategies, functions, also those that misbehave.
+
+local core = require "gantry.restart.core"
+local errors = require "gantry.errors"
+local gantry = require "gantry"
+local system = require("gantry.core").system
+local text = require "gantry.restart.text"
+
+local folder, count
+
+local function load_policy(content)
+  count = count + 1
+  local path = ("%s/p%d.lua"):format(folder, count)
+  local file <close> = assert(io.open(path, "w"))
+  assert(file:write(content))
+  file:close()
+  return gantry.load(path)
+end
+
+---Loads a policy and gives it ends, 5 s apart; returns the last decision.
+local function decide(content, exits)
+  local policy = assert(load_policy(content))
+  local state, now, decision = core.new_state(), 1000, nil
+  local asker = require("gantry.restart.asker").of_policy(policy)
+  for _, exit in ipairs(exits) do
+    core.started(state, now, state.generation > 0)
+    core.ready(state, now)
+    now = now + 5
+    decision = core.decide(asker, state, exit, now, { random = function() return 0 end })
+    now = now + (decision.delay or 0)
+  end
+  return decision, state, policy
+end
+
+local CRASH <const> = { cause = "exit", code = 1 }
+
+describe("gantry.restart", function()
+  setup(function()
+    count, folder = 0, ("%s/gantry-test-%s"):format(os.getenv "TMPDIR" or "/tmp", system.random(4))
+    assert(os.execute("mkdir -m 700 " .. folder))
+  end)
+  teardown(function() assert(os.execute("rm -rf " .. folder)) end)
+
+  local function policy_text(rule)
+    return ([[
+local restart = require "gantry.restart"
+return {
+  image = "x",
+  memory = "64MiB",
+  restart = %s,
+}
+]]):format(rule)
+  end
+
+  it("backs off without a word in the policy", function()
+    local decision = decide("return { image = 'x' }", { CRASH, CRASH, CRASH })
+    assert.are.equal("restart", decision.action)
+    assert.are.equal(0.4, decision.delay)
+  end)
+
+  for _, case in ipairs {
+    { "restart.never", { CRASH }, "stop" },
+    { "'never'", { CRASH }, "stop" },
+    { "restart.on_failure", { { cause = "exit", code = 0 } }, "stop" },
+    { "restart.on_failure", { CRASH }, "restart", 0.1 },
+    { "restart.on_failure(restart.backoff { first = '3s' })", { CRASH }, "restart", 3 },
+    { "restart.always", { { cause = "exit", code = 0 } }, "restart", 0.1 },
+    { "restart.backoff { first = '1s', factor = 3, max = '5s' }", { CRASH, CRASH, CRASH }, "restart", 5 },
+    { "restart.backoff { first = '1s', reset_after = '4s' }", { CRASH, CRASH, CRASH }, "restart", 1 },
+    { "restart.on_code { [2] = 'fail', [75] = restart.backoff { first = '9s' } }", { { cause = "exit", code = 2 } },
+      "fail" },
+    { "restart.on_code { [2] = 'fail', [75] = restart.backoff { first = '9s' } }", { { cause = "exit", code = 75 } },
+      "restart", 9 },
+    { "restart.on_code { [2] = 'fail' }", { CRASH }, "restart", 0.1 },
+    { "restart.on_cause { oom = 'stop' }", { { cause = "oom", code = 137 } }, "stop" },
+    { "restart.window { max = 2, per = '1m', then_ = 'fail' }", { CRASH, CRASH, CRASH }, "fail" },
+    { "restart.window { max = 2, per = '1m' }", { CRASH, CRASH, CRASH }, "restart", 60 - 5 - 0.2 - 5 },
+    { "restart.first_of(restart.on_code { [2] = 'fail' }, restart.never)", { CRASH }, "stop" },
+    { "function(exit) return exit.code == 1 and 'fail' or 'stop' end", { CRASH }, "fail" },
+    { "restart.first_of(function(exit) if exit.code == 3 then return 'fail' end end, restart.never)", { CRASH },
+      "stop" },
+  } do
+    it(("%s gives %s"):format(case[1], case[3]), function()
+      local decision = decide(policy_text(case[1]), case[2])
+      assert.are.equal(case[3], decision.action)
+      if case[4] then assert.is_true(math.abs(case[4] - decision.delay) < 1e-6, tostring(decision.delay)) end
+    end)
+  end
+
+  it("runs the function of the manual", function()
+    local policy = [[
+return {
+  image = "x", memory = "64MiB",
+  restart = function(exit, history)
+    if exit.cause == "oom"   then return "restart", { memory = "512MiB", reason = "out of memory, doubling" } end
+    if exit.code == 2        then return "fail",    { reason = "bad configuration: a restart cannot help" } end
+    if history.within "10m" > 5 then return "restart", { after = "5m", reason = "crash loop, slowing down" } end
+    return "restart", { after = history.backoff { first = "100ms", max = "30s" } }
+  end,
+}
+]]
+    local decision, state = decide(policy, { { cause = "oom", code = 137 } })
+    assert.are.same({ memory = "512MiB" }, decision.changes)
+    assert.are.same({ memory = "512MiB" }, state.changes)
+    assert.are.equal(("p%d.lua:4"):format(count), decision.place)
+    assert.are.equal(("restart after 100ms: policy p%d.lua:4 'out of memory, doubling'"):format(count),
+      text.decision(decision))
+
+    decision = decide(policy, { { cause = "exit", code = 2 } })
+    assert.are.equal("fail", decision.action)
+    assert.are.equal("bad configuration: a restart cannot help", decision.reason)
+    local crashes = {}
+    for i = 1, 7 do crashes[i] = CRASH end
+    assert.are.equal(300, decide(policy, crashes).delay)
+  end)
+
+  it("keeps history.state from one decision to the next", function()
+    local _,
+      state = decide(policy_text [[function(_, history)
+        history.state.seen = (history.state.seen or 0) + 1
+        return 'restart'
+      end]],
+      { CRASH, CRASH, CRASH })
+    assert.are.same({ seen = 3 }, state.memory)
+  end)
+
+  it("shows the config and the last ends", function()
+    local decision = decide(policy_text [[function(exit, history)
+      if history.last then
+        return "restart", { memory = history.config.memory * 2, reason = history.last.cause .. " before "
+          .. exit.cause }
+      end
+      return "restart"
+    end]], { { cause = "lost" }, CRASH })
+    assert.are.same({ memory = 128 * 1024 * 1024 }, decision.changes)
+    assert.are.equal("lost before exit", decision.reason)
+  end)
+
+  for name, case in pairs {
+    ["loops"] = { "function() while true do end end", "POLICY_BUDGET_INSTRUCTIONS" },
+    ["catches and loops"] = { "function() while true do pcall(function() while true do end end) end end",
+      "POLICY_BUDGET_INSTRUCTIONS" },
+    ["errors"] = { "function() return nil + 1 end", "POLICY_ERROR" },
+    ["raises a table"] = { "function() error {} end", "POLICY_ERROR" },
+    ["allocates without end"] = { "function() local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end end",
+      "POLICY_BUDGET_MEMORY" },
+    ["yields"] = { "function() coroutine.yield() end", "POLICY_ERROR" },
+    ["returns nonsense"] = { "function() return 42 end", "POLICY_ANSWER" },
+    ["returns an unknown action"] = { "function() return 'restrat' end", "POLICY_ANSWER" },
+    ["returns a bad delay"] = { "function() return 'restart', { after = -5 } end", "POLICY_ANSWER" },
+    ["returns an endless delay"] = { "function() return 'restart', { after = 1/0 } end", "POLICY_ERROR" },
+    ["changes an unknown field"] = { "function() return 'restart', { memmory = 1 } end", "POLICY_ANSWER" },
+    ["changes a field to nonsense"] = { "function() return 'restart', { memory = 'much' } end", "POLICY_ANSWER" },
+    ["renames itself"] = { "function() return 'restart', { name = 'other' } end", "POLICY_ANSWER" },
+    ["keeps a function"] = { "function(_, history) history.state.f = print return 'restart' end", "POLICY_ERROR" },
+    ["keeps an endless table"] = { "function(_, history) history.state.t = history.state return 'restart' end",
+      "POLICY_ERROR" },
+    ["answers with a trap"] = {
+      "function() return 'restart', setmetatable({}, { __pairs = function() while true do end end }) end",
+      "POLICY_BUDGET_INSTRUCTIONS" },
+  } do
+    it("falls back to the default when the function " .. name, function()
+      local decision, state = decide(policy_text(case[1]), { CRASH, CRASH })
+      assert.are.equal("restart", decision.action)
+      assert.are.equal(0.2, decision.delay)
+      assert.is_truthy(errors.is(decision.fault, case[2]), decision.fault and decision.fault.code .. ": "
+        .. decision.fault.message)
+      assert.is_truthy(decision.reason:find(("p%d.lua"):format(count), 1, true), decision.reason)
+      if case[2] ~= "POLICY_ANSWER" then assert.are.same({}, state.memory) end
+    end)
+  end
+
+  it("does not read a method of an answer outside the bounds", function()
+    local decision = decide(policy_text [[function()
+      return setmetatable({}, { __tostring = function() while true do end end })
+    end]], { CRASH })
+    assert.are.equal("POLICY_ANSWER", decision.fault.code)
+  end)
+
+  for rule, message in pairs {
+    ["restart.backoff { frist = 1 }"] = "unknown parameter 'frist'; did you mean 'first'?",
+    ["restart.backoff { factor = 0.5 }"] = "factor must be a number from 1 to 1000, got 0.5",
+    ["restart.window { per = '1m' }"] = "max is missing",
+    ["restart.on_cause { omo = 'fail' }"] = "no cause 'omo'; did you mean 'oom'?",
+    ["restart.first_of()"] = "needs at least one strategy",
+    ["'on-failure'"] = "no strategy 'on-failure'; did you mean 'on_failure'?",
+    ["{ strategy = 'backoff', first = 'soon' }"] = "first must be a duration",
+    ["{}"] = "must be a strategy of gantry.restart or a function, got a table",
+    ["5"] = "restart must be a strategy of gantry.restart or a function, got 5",
+  } do
+    it("refuses " .. rule, function()
+      local policy, err = load_policy(policy_text(rule))
+      assert.is_nil(policy)
+      local found = errors.is(err) and err or err[1]
+      assert.is_truthy(found.message:find(message, 1, true), found.message)
+      assert.is_truthy(found.message:find(("p%d.lua:5: "):format(count), 1, true), found.message)
+    end)
+  end
+
+  it("takes a command or a function for on_exit, and nothing else", function()
+    assert.are.same({ "/bin/true", "x" },
+      load_policy("return { image = 'x', on_exit = { '/bin/true', 'x' } }").config.on_exit)
+    assert.are.equal("function", type(load_policy("return { image = 'x', on_exit = function() end }").config.on_exit))
+    local _, findings = load_policy("return { image = 'x',\n on_exit = { 'alert' } }")
+    assert.is_truthy(findings[1].message:find("lua:2: on_exit: the program must be an absolute path, got 'alert'", 1,
+      true))
+  end)
+end)

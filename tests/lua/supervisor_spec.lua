@@ -1,0 +1,210 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- The supervisor's parts that need no engine: pacing of launches, order, the output ring, the store.
+
+local core = require "gantry.core"
+local journal = require "gantry.supervisor.journal"
+local log_files = require "gantry.supervisor.log_files"
+local order = require "gantry.supervisor.order"
+local restart_core = require "gantry.restart.core"
+local ring = require "gantry.supervisor.ring"
+local store = require "gantry.supervisor.store"
+local virtual_loop = require "lua.virtual_loop"
+
+describe("pacing", function()
+  local pacing, task, loop
+
+  before_each(function()
+    task, loop = virtual_loop.task()
+    local kept = package.loaded["gantry.task"]
+    package.loaded["gantry.task"], package.loaded["gantry.supervisor.pacing"] = task, nil
+    pacing = require "gantry.supervisor.pacing"
+    package.loaded["gantry.task"], package.loaded["gantry.supervisor.pacing"] = kept, nil
+  end)
+
+  ---Launches on an engine that has so many processors: beyond them, each start takes longer.
+  ---@return integer most at the same time, number seconds
+  local function launch_all(count, processors)
+    local queue, running, most = pacing.new(function() return loop.now end), 0, 0
+    task.run(function()
+      local scope <close> = task.scope()
+      for _ = 1, count do
+        scope:spawn(function()
+          local release = queue:acquire()
+          running = running + 1
+          most = math.max(most, running)
+          local seconds = math.max(1, running / processors)
+          task.sleep(seconds)
+          queue:note()
+          running = running - 1
+          release()
+        end)
+      end
+      scope:wait()
+    end)
+    return most, loop.now
+  end
+
+  it("keeps few under way on a small engine, and more on a large one", function()
+    local few = launch_all(60, 2)
+    assert.is_true(few <= 6, few)
+    local many, seconds = launch_all(200, 12)
+    assert.is_true(many >= 8, many)
+    assert.is_true(seconds < 60, seconds)
+  end)
+
+  it("serves in the order of asking, and forgets who stopped waiting", function()
+    local queue, served = pacing.new(function() return loop.now end), {}
+    task.run(function()
+      local scope <close> = task.scope()
+      local jobs = {}
+      for i = 1, 8 do
+        jobs[i] = scope:spawn(function()
+          local release = queue:acquire()
+          served[#served + 1] = i
+          task.sleep(1)
+          release()
+          release()
+        end)
+      end
+      task.sleep(0.5)
+      jobs[5]:cancel()
+      scope:wait()
+    end)
+    assert.are.same({ 1, 2, 3, 4, 6, 7, 8 }, served)
+    assert.are.equal(0, queue.under_way)
+    assert.are.equal(0, #queue.waiting)
+  end)
+
+  it("holds the rate of all automatic starts", function()
+    local queue, floors = pacing.new(function() return loop.now end), require "gantry.restart.floors"
+    task.run(function()
+      for _ = 1, floors.overall.max * 3 do queue:keep_rate() end
+    end)
+    assert.is_true(loop.now >= 2 * floors.overall.per, loop.now)
+  end)
+end)
+
+describe("order", function()
+  it("finds circles and who is in them", function()
+    assert.are.same({}, order.cycles { a = { "b" }, b = { "c", "nobody" }, c = {} })
+    assert.are.same({ a = "a -> b -> a", b = "a -> b -> a" }, order.cycles { a = { "b" }, b = { "a" }, c = { "a" } })
+    assert.are.same({ a = "a -> a" }, order.cycles { a = { "a" } })
+  end)
+end)
+
+describe("the output ring", function()
+  it("keeps the last lines within its bound, and hands on what comes", function()
+    local output, seen = ring.new(), 0
+    local stop = output:follow(function() seen = seen + 1 end)
+    for i = 1, 5000 do output:feed("stderr", ("line %d\n"):format(i)) end
+    output:feed("stdout", "half")
+    assert.are.equal(5000, seen)
+    assert.is_true(output.bytes <= 40000)
+    assert.are.equal("line 5000", output:last_lines(1)[1].line)
+    output:finish()
+    stop()
+    output:feed("stdout", "after\n")
+    assert.are.equal(5001, seen)
+    local last = output:last_lines(2)
+    assert.are.same({ "half", "after" }, { last[1].line, last[2].line })
+    assert.is_true(#output:last_lines(100000) < 400)
+    output:feed("stdout", ("x"):rep(1000000) .. "\n")
+    assert.is_true(output.bytes <= 41000, output.bytes)
+  end)
+end)
+
+describe("the journal", function()
+  it("is bounded, and believes nothing of a file that is no entry", function()
+    local kept = journal.new { { time = 1, kind = "exit", text = "x" }, { time = "no" }, 5, {} }
+    assert.are.equal(1, #kept.entries)
+    for i = 1, 500 do kept:add("state", tostring(i)) end
+    assert.are.equal(100, #kept.entries)
+    assert.are.equal("500", kept.entries[100].text)
+  end)
+end)
+
+describe("the store", function()
+  local folder
+
+  before_each(function() folder = ("%s/gantry-test-%s"):format(os.getenv "TMPDIR" or "/tmp", core.system.random(4)) end)
+  after_each(function() assert(os.execute("rm -rf " .. folder)) end)
+
+  it("brings back what it was given, and is one's own", function()
+    local one = assert(store.open(folder))
+    local second, err = store.open(folder)
+    assert.is_nil(second)
+    assert.are.equal("SUPERVISOR_RUNNING", err.code)
+    local state = restart_core.new_state()
+    restart_core.started(state, 5)
+    state.memory = { list = { 1, 2 }, nested = { a = true } }
+    assert(one:save("kv", { restart = state, wanted = "down" }))
+    local record = one:load "kv"
+    assert.are.equal("down", record.wanted)
+    assert.are.same(state.memory, record.restart.memory)
+    assert.are.equal(1, record.restart.generation)
+    assert.are.same({ "kv" }, one:names())
+    assert.are.equal(tonumber("600", 8), core.system.stat(folder .. "/kv.json").mode)
+    one:remove "kv"
+    assert.is_nil(one:load "kv")
+    one:close()
+    assert(store.open(folder)):close()
+  end)
+
+  for name, content in pairs {
+    ["cut off"] = '{"version":1,"name":"kv","restart":{"clo', ["of a later version"] = '{"version":2,"name":"kv"}',
+    ["another plugin's"] = '{"version":1,"name":"other","restart":{}}', ["no record"] = "[1,2]", ["empty"] = "",
+    ["without its numbers"] = '{"version":1,"name":"kv","restart":{"clock":"x"}}',
+  } do
+    it("sets a file aside that is " .. name, function()
+      local one = assert(store.open(folder))
+      assert(core.files.replace(folder .. "/kv.json", content))
+      local record, note = one:load "kv"
+      assert.is_nil(record)
+      assert.is_truthy(note:find("set aside as " .. folder .. "/kv.json.bad-", 1, true), note)
+      assert.are.same({}, one:names())
+      one:close()
+    end)
+  end
+end)
+
+describe("log files", function()
+  local folder
+
+  before_each(function() folder = ("%s/gantry-test-%s"):format(os.getenv "TMPDIR" or "/tmp", core.system.random(4)) end)
+  after_each(function() assert(os.execute("rm -rf " .. folder)) end)
+
+  local function content(name)
+    local file <close> = io.open(folder .. "/" .. name)
+    return file and file:read "a"
+  end
+
+  it("hold whole lines with time and stream, and are rotated", function()
+    local files = assert(log_files.open(folder .. "/logs", { longest = 200, kept = 2 }))
+    files:feed("kv", "stderr", "one\ntw")
+    files:feed("kv", "stdout", "other\n")
+    files:feed("kv", "stderr", "o\n")
+    assert.matches("^%S+Z stderr one\n%S+Z stdout other\n%S+Z stderr two\n$", content "logs/kv.log")
+    for i = 1, 30 do files:feed("kv", "stderr", ("line %d\n"):format(i)) end
+    files:close()
+    assert.matches("line 30\n$", content "logs/kv.log")
+    assert.is_truthy(content "logs/kv.log.1")
+    assert.is_truthy(content "logs/kv.log.2")
+    assert.is_nil(content "logs/kv.log.3")
+    assert.is_true(#content "logs/kv.log.1" <= 200)
+    files = assert(log_files.open(folder .. "/logs"))
+    files:feed("kv", "stderr", "again\n")
+    files:close()
+    assert.matches("line 30\n%S+ stderr again\n$", content "logs/kv.log")
+  end)
+
+  it("say once that they cannot be written", function()
+    local told = {}
+    local files = assert(log_files.open(folder, { on_failure = function(text) told[#told + 1] = text end }))
+    assert(core.files.make_directory(folder .. "/kv.log"))
+    for _ = 1, 3 do files:feed("kv", "stdout", "x\n") end
+    assert.are.equal(1, #told)
+    files:close()
+    assert.are.equal("DIRECTORY_FAILED", select(2, log_files.open("/dev/null/x")).code)
+  end)
+end)
