@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * main.c: the executable: a Lua state with gantry.core linked in, the Lua files found beside it, and a call of
- * gantry.cli. All else is Lua. */
+ * gantry.cli. All else is Lua, but for `gantry exec`: what a host holds there has no Lua state (src/face). */
+#include "face/exec.h"
+#include "face/host_command.h"
+#include "face/lua_face.h"
+
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
@@ -49,7 +54,7 @@ static int with_traceback(lua_State *L)
     return 1;
 }
 
-/* require("gantry.cli").main(arg...) -> exit code */
+/* module, arg... -> exit code: require(module).main(arg...) */
 static int run(lua_State *L)
 {
     int arguments = lua_gettop(L);
@@ -62,16 +67,31 @@ static int run(lua_State *L)
     find_lua_files(L);
 
     lua_getglobal(L, "require");
-    lua_pushstring(L, "gantry.cli");
+    lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "main");
-    lua_insert(L, 1);
-    lua_settop(L, arguments + 1);
-    lua_call(L, arguments, 1);
+    lua_replace(L, 1);
+    lua_settop(L, arguments);
+    lua_call(L, arguments - 1, 1);
     return 1;
 }
 
-int main(int argc, char **argv)
+/* Which module's main is to run with the arguments from `first` on. */
+struct program {
+    const char *module;
+    int first;
+    struct gantry_launcher *launcher; /* in the launcher's process alone */
+};
+
+static void report_fault(const struct program *program, const char *message)
+{
+    if (program->launcher != NULL)
+        gantry_launcher_fault(program->launcher, message);
+    else
+        fprintf(stderr, "gantry: fault: %s\nThis is a defect of gantry: please report it.\n", message);
+}
+
+static int run_program(const struct program *program, int argc, char **argv)
 {
     lua_State *L = luaL_newstate();
     int status = 70; /* EX_SOFTWARE: a fault of gantry's own */
@@ -81,13 +101,50 @@ int main(int argc, char **argv)
         return 71;
     }
     lua_pushcfunction(L, with_traceback);
+    if (program->launcher != NULL)
+        lua_gantry_preload_face(L, program->launcher);
     lua_pushcfunction(L, run);
-    for (int i = 1; i < argc; i++)
+    lua_pushstring(L, program->module);
+    for (int i = program->first; i < argc; i++)
         lua_pushstring(L, argv[i]);
-    if (lua_pcall(L, argc > 0 ? argc - 1 : 0, 1, 1) == LUA_OK)
+    if (lua_pcall(L, lua_gettop(L) - 2, 1, 1) == LUA_OK)
         status = (int)lua_tointeger(L, -1);
     else
-        fprintf(stderr, "gantry: fault: %s\nThis is a defect of gantry: please report it.\n", lua_tostring(L, -1));
+        report_fault(program, lua_tostring(L, -1));
+    if (program->launcher != NULL)
+        _exit(status); /* nothing of it outlives the process, and a host's patience is short */
     lua_close(L);
     return status;
+}
+
+/* A descriptor 0, 1 or 2 that the caller has closed would become one of ours, and what is printed would go there. */
+static void keep_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR); /* NOLINT(android-cloexec-open): children are to have it as well */
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    struct program program = {.module = "gantry.cli", .first = 1};
+    struct gantry_launcher launcher;
+    int status;
+
+    keep_standard_descriptors();
+    if (gantry_exec_wanted(argc, argv)) {
+        status = gantry_exec(argc, argv, &launcher);
+        if (status != GANTRY_EXEC_LAUNCHER)
+            return status;
+        program = (struct program){.module = "gantry.exec.launcher", .first = 2, .launcher = &launcher};
+    } else if (gantry_host_command_wanted(argc, argv)) {
+        return gantry_host_command(argv);
+    } else if (argc == 2 + GANTRY_EXEC_CLEANER_ARGUMENTS && strcmp(argv[1], GANTRY_EXEC_CLEANER) == 0) {
+        program = (struct program){.module = "gantry.exec.cleaner", .first = 2};
+    }
+    return run_program(&program, argc, argv);
 }

@@ -235,6 +235,24 @@ static int system_dial(lua_State *L)
     return 1;
 }
 
+/* system.socket_pair() -> fd, fd | nil, nil, err: two ends of a stream */
+static int system_socket_pair(lua_State *L)
+{
+    struct gantry_error err;
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        gantry_fail_errno(&err, errno, "WRITE_FAILED", "make a pair of sockets");
+        lua_pushnil(L);
+        lua_pushnil(L);
+        lua_gantry_push_error(L, &err);
+        return 3;
+    }
+    lua_pushinteger(L, ends[0]);
+    lua_pushinteger(L, ends[1]);
+    return 2;
+}
+
 /* system.close(fd): for descriptors that were handed out as numbers. */
 static int system_close(lua_State *L)
 {
@@ -258,6 +276,7 @@ static const luaL_Reg functions[] = {
     {"is_terminal", system_is_terminal},
     {"random", system_random},
     {"write", system_write},
+    {"socket_pair", system_socket_pair},
     {"close", system_close},
     {"dial", system_dial},
     {NULL, NULL},

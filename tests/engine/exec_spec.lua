@@ -146,6 +146,36 @@ describe("gantry exec", function()
     assert.are.equal(5, result.code, result.stderr)
   end)
 
+  it("shares the socket with the group that the host names, in the directory that the host names", function()
+    local own = root .. "/named"
+    assert(os.execute("mkdir -m 700 " .. own))
+    local gid = core.system.egid()
+    local result = execute(KV .. 'args = { "-exit-after", "400ms" }',
+      { "PLUGIN_UNIX_SOCKET_GROUP=" .. gid, "PLUGIN_UNIX_SOCKET_DIR=" .. own })
+    assert.are.equal(0, result.code, result.stderr)
+    assert.is_truthy(result.stdout:find("|unix|" .. own .. "/plugin", 1, true), result.stdout)
+    assert.is_truthy(core.system.stat(own))
+
+    hosts.policy(policy, KV .. ("socket_group = %d"):format(gid))
+    while_held(KV .. ("socket_group = %d"):format(gid), {}, function()
+      local status = assert(core.system.stat(runtime_dir .. "/" .. support.entries(runtime_dir)[1]))
+      assert.are.equal(tonumber("770", 8), status.mode & tonumber("777", 8))
+      local all = table.concat(inspect().Config.Env, "\n")
+      assert.is_truthy(all:find("PLUGIN_UNIX_SOCKET_GROUP=" .. gid, 1, true), all)
+    end)
+  end)
+
+  it("keeps the container for inspection where the policy says debug", function()
+    local result = execute(KV .. 'debug = true, args = { "-exit-after", "300ms", "-exit-code", "7" }')
+    assert.are.equal(7, result.code, result.stderr)
+    task.run(function()
+      hosts.eventually("no process", 60, function() return select(2, hosts.processes(policy)) == 0 end)
+    end)
+    local kept = inspect()
+    assert.are.equal("exited", kept.State.Status)
+    assert(support.engine():remove(kept.Id))
+  end)
+
   it("is not held up by output that the host does not read", function()
     local flood = 'args = { "-flood-before", "-flood-stdout", "3000000", "-exit-after-flood", "-exit-code", "6" }'
     local result = execute(KV .. flood)
@@ -179,6 +209,18 @@ describe("gantry exec", function()
     end)
   end)
 
+  it("leaves nothing when a service manager ends all of its processes at once", function()
+    if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
+    task.run(function()
+      local host = hold(KV)
+      host:await("stdout", "ready")
+      local found = hosts.processes(policy)
+      assert(os.execute(("kill -TERM %d %s %d"):format(found.face[1], table.concat(found.guardian, " "),
+        host.process:pid())))
+      host:wait()
+    end)
+  end)
+
   it("explains itself to a person", function()
     hosts.policy(policy, KV)
     local result = support.run({}, { executable = policy, runtime_dir = runtime_dir })
@@ -195,6 +237,7 @@ describe("gantry exec", function()
       "plugin 'plugin' exited before its handshake, with exit code 3" },
     ["a plugin that takes too long"] = { KV .. 'args = { "-slow-handshake", "60s" }, start_timeout = "2400ms"',
       "plugin 'plugin' gave no handshake within 2 s" },
+    ["an engine that takes too long"] = { KV .. 'start_timeout = "150ms", pull = "never"', "took longer than" },
     ["a socket outside of the directory"] = { KV .. 'args = { "-handshake", "1|1|unix|/tmp/elsewhere|grpc" }',
       "plugin 'plugin' listens on /tmp/elsewhere, outside of the directory " },
     ["share_tmp without a private TMPDIR"] = { KV .. "share_tmp = true", "run the host as `gantry host " },

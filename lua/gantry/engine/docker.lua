@@ -331,7 +331,10 @@ function Docker:hand_over(path, action)
       on_headers = function(status)
         if status ~= 200 and status ~= 101 then return end
         local descriptor, err = request:take_socket()
-        if descriptor or err.code == "HTTP_NOT_PLAIN" then resume(descriptor, err) end
+        if descriptor then return resume(descriptor) end
+        if err.code ~= "HTTP_NOT_PLAIN" then return end
+        request:cancel()
+        resume(nil, err)
       end,
       on_done = function(failure, response)
         if failure then return resume(nil, failure:wrap(action)) end
@@ -361,6 +364,7 @@ end
 
 ---Ends all that is in flight and drops the connections.
 function Docker:close()
+  self.closed = true
   self.http:close()
 end
 

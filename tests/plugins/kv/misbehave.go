@@ -22,6 +22,9 @@ func (o *options) misbehaveBeforeServing() {
 	if o.ignoreSigterm {
 		signal.Ignore(syscall.SIGTERM)
 	}
+	if o.mlock {
+		o.lockMemory()
+	}
 	if o.exitAfter > 0 {
 		time.AfterFunc(o.exitAfter, func() { o.end(o.exitCode) })
 	}
@@ -53,6 +56,14 @@ func (o *options) misbehaveWhileServing() {
 		go o.flood(os.Stdout)
 	}
 	go o.print()
+}
+
+// lockMemory does what plugins that hold secrets do before they serve.
+func (o *options) lockMemory() {
+	if err := syscall.Mlockall(syscall.MCL_CURRENT | syscall.MCL_FUTURE); err != nil {
+		fmt.Fprintln(o.stderr, "kv: mlockall:", err)
+		os.Exit(4)
+	}
 }
 
 // print returns after the first round unless -print-every is set.

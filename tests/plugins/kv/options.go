@@ -37,6 +37,7 @@ type options struct {
 	printEvery  time.Duration
 
 	// The rest.
+	mlock            bool
 	ignoreShutdown   bool
 	hangShutdown     bool
 	ignoreSigterm    bool
@@ -92,6 +93,7 @@ func parseOptions(arguments []string) *options {
 	flags.StringVar(&o.printStderr, "print-stderr", "", "`TEXT` as a line on Go's os.Stderr after serving")
 	flags.DurationVar(&o.printEvery, "print-every", 0, "repeat -print-stdout and -print-stderr at this interval")
 
+	flags.BoolVar(&o.mlock, "mlock", false, "lock all memory before the handshake, or exit with code 4")
 	flags.BoolVar(&o.ignoreShutdown, "ignore-shutdown", false, "answer Shutdown and serve on")
 	flags.BoolVar(&o.hangShutdown, "hang-shutdown", false, "never answer Shutdown, and serve on")
 	flags.BoolVar(&o.ignoreSigterm, "ignore-sigterm", false, "ignore SIGTERM")

@@ -1,0 +1,61 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- exec/resident.lua: for engines behind TLS, whose connections no other process can take over: the launcher stays, and
+--- hands on what they bring.
+
+local core = require "gantry.core"
+local face = require "gantry.face"
+local task = require "gantry.task"
+local writer = require "gantry.cli.writer"
+
+local resident = {}
+
+-- Seconds for a host that reads slowly, once the container has ended.
+local DRAIN_PATIENCE <const> = 10
+
+---Hands on what is left of the output, and ends it.
+---@param out gantry.Writer
+---@param descriptor integer
+local function finish(out, descriptor)
+  out:settle(DRAIN_PATIENCE)
+  out:rest()
+  core.system.close(descriptor)
+  resident.drained:set()
+end
+
+---The container's output through a socket of our own.
+---@param engine gantry.Engine
+---@param id string
+---@return integer? descriptor for the face; the caller's, gantry.Error? err
+function resident.hand_over_output(engine, id)
+  local ours, theirs, failure = core.system.socket_pair()
+  if not ours then return nil, failure end
+  local stream
+  resident.drained = task.event()
+  local out = writer.new(ours, {
+    on_full = function() stream:pause() end,
+    on_drained = function() stream:resume() end,
+  })
+  local err
+  stream, err = engine:attach(id, {
+    on_output = function(bytes) out:write(bytes) end,
+    on_end = function() task.detach(finish, out, ours) end,
+  })
+  if not stream then return nil, err end
+  return theirs
+end
+
+---Waits for the container's end and tells the face of it.
+---@param engine gantry.Engine
+---@param id string
+---@return boolean? ok, gantry.Error? err
+function resident.follow(engine, id)
+  collectgarbage "restart"
+  face.tell "started"
+  local result, err = engine:wait(id)
+  if not result then return nil, err end
+  resident.drained:wait()
+  return face.tell("exit", tostring(result.StatusCode))
+end
+
+return resident

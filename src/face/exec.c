@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exec.h"
+
+#include "channel.h"
+#include "descriptors.h"
+#include "face.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+bool gantry_exec_wanted(int argc, char **argv)
+{
+    return argc >= 3 && strcmp(argv[1], "exec") == 0 && argv[2][0] != '-';
+}
+
+/* Every go-plugin host sets these; only a person does not. */
+static bool has_host(void)
+{
+    return getenv("PLUGIN_PROTOCOL_VERSIONS") != NULL || getenv("PLUGIN_MIN_PORT") != NULL;
+}
+
+static int explain(const char *policy)
+{
+    fprintf(stderr,
+            "This is a plugin, which gantry runs in a container as %s says.\n"
+            "It is not meant to be executed by hand: the program that it extends starts it and talks to it.\n\n"
+            "  gantry check %s   says whether the policy is in order\n"
+            "  gantry run %s     launches the plugin without such a program\n",
+            policy, policy, policy);
+    return 1;
+}
+
+/* A standard descriptor that the host left closed would be the number of something of ours. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+}
+
+/* The host's signals are not for us: it closes its plugins itself on Ctrl-C. Of its descriptors, the first three are.
+ */
+static void settle_in(void)
+{
+    fill_standard_descriptors();
+    signal(SIGINT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    gantry_close_all_but(-1, -1);
+}
+
+static int begin(struct gantry_face *face, struct gantry_error *err)
+{
+    struct gantry_record *record = gantry_record_new(err);
+
+    if (record == NULL)
+        return -1;
+    return gantry_face_begin(face, record, err);
+}
+
+/* Forks the launcher. In its process, returns 0 with `launcher` filled; in ours 1. */
+static int fork_launcher(struct gantry_face *face, struct gantry_launcher *launcher, struct gantry_error *err)
+{
+    pid_t self = getpid();
+    int ends[2];
+    pid_t pid;
+
+    if (gantry_channel_pair(ends) < 0)
+        return gantry_fail_errno(err, errno, "SPAWN_FAILED", "start a launch");
+    pid = fork();
+    if (pid < 0)
+        return gantry_fail_errno(err, errno, "SPAWN_FAILED", "start a launch");
+    if (pid == 0) {
+        gantry_detach(ends[1], face->self, "gantry-launcher");
+        *launcher =
+            (struct gantry_launcher){.record = face->record, .channel = ends[1], .face = face->self, .face_pid = self};
+        if (!gantry_record_begin_launch(face->record))
+            _exit(1);
+        return 0;
+    }
+    close(ends[1]);
+    face->channel = ends[0];
+    face->launcher = pid;
+    return 1;
+}
+
+int gantry_exec(int argc, char **argv, struct gantry_launcher *launcher)
+{
+    static struct gantry_face face;
+    struct gantry_error err;
+    int forked = -1;
+
+    (void)argc;
+    if (!has_host())
+        return explain(argv[2]);
+    settle_in();
+    if (begin(&face, &err) == 0)
+        forked = fork_launcher(&face, launcher, &err);
+    if (forked < 0) {
+        fprintf(stderr, "gantry: %s\n", err.message);
+        return 1;
+    }
+    return forked == 0 ? GANTRY_EXEC_LAUNCHER : gantry_face_run(&face);
+}
+
+void gantry_launcher_fault(struct gantry_launcher *launcher, const char *message)
+{
+    static const int none[] = {-1, -1};
+    struct gantry_error err;
+    char text[GANTRY_CHANNEL_SIZE];
+    int length = snprintf(text, sizeof text, "fault: %s (this is a defect of gantry: please report it)", message);
+
+    if (length >= (int)sizeof text)
+        length = (int)sizeof text - 1;
+    gantry_channel_send(launcher->channel, GANTRY_CHANNEL_FAILED, text, (size_t)length, none, &err);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * exec.h: `gantry exec POLICY ARGUMENTS`: stands in for a plugin's binary that a go-plugin host starts.
+ *
+ * The process that the host holds is only a face: it relays the container's output, lives exactly as long as the
+ * plugin's process, and ends with its status. Before anything else it makes two guardians (guardian.h), then a
+ * launcher: a process that loads the policy, talks to the engine, hands over the connections (channel.h) and ends. */
+#ifndef GANTRY_EXEC_H
+#define GANTRY_EXEC_H
+
+#include "record.h"
+
+/* What gantry_exec returns in the launcher's process, which has then to run `launcher`. */
+#define GANTRY_EXEC_LAUNCHER (-1)
+
+/* What the launcher has of the others. */
+struct gantry_launcher {
+    struct gantry_record *record;
+    int channel;    /* to the face */
+    int face;       /* a pidfd of the face: readable once it has ended */
+    pid_t face_pid; /* whose parent is the host, or stands between */
+};
+
+/* The verb of the processes that guardians start, for nobody else. */
+#define GANTRY_EXEC_CLEANER "exec-clean"
+#define GANTRY_EXEC_CLEANER_ARGUMENTS 5
+
+/* Whether the command line is for gantry_exec; another one with this verb asks for help, or is wrong. */
+bool gantry_exec_wanted(int argc, char **argv);
+
+/* Runs the face to its end. Returns the exit status, or GANTRY_EXEC_LAUNCHER. */
+int gantry_exec(int argc, char **argv, struct gantry_launcher *launcher);
+
+/* In the launcher's process: tells the face of a fault of gantry's own. */
+void gantry_launcher_fault(struct gantry_launcher *launcher, const char *message);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READ_SIZE 65536
+#define MOST_WAITING (256UL * 1024) /* of standard error, before the plugin has to wait */
+#define MOST_HANDSHAKE (64UL * 1024 + 1)
+#define PIECE 4096 /* what a pipe that polls as writable takes without blocking (PIPE_BUF) */
+
+/* ---- in ---- */
+
+/* Puts messages of our own among the plugin's lines, without tearing one of those apart. */
+static void add_own(struct gantry_relay *relay)
+{
+    size_t size = gantry_buffer_length(&relay->own);
+
+    if (size == 0)
+        return;
+    if (relay->in_line)
+        gantry_buffer_append(&relay->error, "\n", 1);
+    relay->in_line = false;
+    gantry_buffer_append(&relay->error, gantry_buffer_front(&relay->own), size);
+    gantry_buffer_free(&relay->own);
+}
+
+static void take_error(struct gantry_relay *relay, const char *bytes, size_t size)
+{
+    const char *newline = relay->in_line ? memchr(bytes, '\n', size) : NULL;
+    size_t line = newline != NULL ? (size_t)(newline - bytes) + 1 : 0;
+
+    if (line > 0 && gantry_buffer_length(&relay->own) > 0) {
+        gantry_buffer_append(&relay->error, bytes, line);
+        relay->in_line = false;
+        add_own(relay);
+        bytes += line;
+        size -= line;
+    }
+    if (size == 0)
+        return;
+    gantry_buffer_append(&relay->error, bytes, size);
+    relay->in_line = bytes[size - 1] != '\n';
+}
+
+/* What comes after the handshake line: taken by whoever reads at once, or lost. */
+static void write_or_drop(const char *bytes, size_t size)
+{
+    while (size > 0) {
+        struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+        ssize_t taken;
+
+        if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT))
+            return;
+        taken = write(STDOUT_FILENO, bytes, size < PIECE ? size : PIECE);
+        if (taken <= 0)
+            return;
+        bytes += taken;
+        size -= (size_t)taken;
+    }
+}
+
+static void take_output(struct gantry_relay *relay, const char *bytes, size_t size)
+{
+    const char *end;
+    size_t line;
+
+    if (relay->handshake_complete) {
+        if (!gantry_relay_waits(relay, STDOUT_FILENO))
+            write_or_drop(bytes, size);
+        return;
+    }
+    end = memchr(bytes, '\n', size);
+    line = end != NULL ? (size_t)(end - bytes) + 1 : size;
+    gantry_buffer_append(&relay->output, bytes, line);
+    /* What is longer than a host reads is no handshake: out with it, so that the host says so. */
+    relay->handshake_complete = end != NULL || gantry_buffer_length(&relay->output) >= MOST_HANDSHAKE;
+    relay->handshake_held = relay->handshake_complete;
+}
+
+static void take_payload(void *data, enum gantry_stream stream, const char *bytes, size_t size)
+{
+    struct gantry_relay *relay = data;
+
+    if (stream == GANTRY_ENGINE) {
+        char message[512];
+
+        snprintf(message, sizeof message, "the engine says: %.*s", (int)(size < 400 ? size : 400), bytes);
+        gantry_relay_say(relay, "error", message);
+    } else if (stream == GANTRY_STDERR) {
+        take_error(relay, bytes, size);
+    } else {
+        take_output(relay, bytes, size);
+    }
+}
+
+static void end(struct gantry_relay *relay, enum gantry_relay_state state)
+{
+    relay->state = state;
+    add_own(relay);
+    close(relay->input);
+    relay->input = -1;
+}
+
+void gantry_relay_read(struct gantry_relay *relay)
+{
+    static char bytes[READ_SIZE];
+    struct gantry_error err;
+    ssize_t got = read(relay->input, bytes, sizeof bytes);
+
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (got <= 0) {
+        end(relay, got == 0 ? GANTRY_RELAY_ENDED : GANTRY_RELAY_BROKEN);
+    } else if (gantry_stdcopy_feed(&relay->frames, bytes, (size_t)got, take_payload, relay, &err) < 0) {
+        gantry_relay_say(relay, "error", err.message);
+        end(relay, GANTRY_RELAY_BROKEN);
+    }
+}
+
+bool gantry_relay_has_room(const struct gantry_relay *relay)
+{
+    return gantry_buffer_length(&relay->error) < MOST_WAITING;
+}
+
+/* ---- out ---- */
+
+bool gantry_relay_waits(const struct gantry_relay *relay, int fd)
+{
+    if (fd == STDOUT_FILENO)
+        return !relay->handshake_held && gantry_buffer_length(&relay->output) > 0;
+    return gantry_buffer_length(&relay->error) > 0;
+}
+
+bool gantry_relay_write(struct gantry_relay *relay, int fd)
+{
+    struct gantry_buffer *buffer = fd == STDOUT_FILENO ? &relay->output : &relay->error;
+    size_t size = gantry_buffer_length(buffer);
+    ssize_t taken = write(fd, gantry_buffer_front(buffer), size < PIECE ? size : PIECE);
+
+    if (taken < 0)
+        return errno == EINTR || errno == EAGAIN;
+    gantry_buffer_consume(buffer, (size_t)taken);
+    if (gantry_buffer_length(buffer) == 0)
+        gantry_buffer_free(buffer);
+    return true;
+}
+
+/* ---- messages ---- */
+
+/* Appends text as the inside of a JSON string. */
+static void append_escaped(struct gantry_buffer *buffer, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        char escaped[8];
+
+        if (byte == '"' || byte == '\\')
+            snprintf(escaped, sizeof escaped, "\\%c", byte);
+        else if (byte < ' ')
+            snprintf(escaped, sizeof escaped, "\\u%04x", byte);
+        else
+            snprintf(escaped, sizeof escaped, "%c", byte);
+        gantry_buffer_append(buffer, escaped, strlen(escaped));
+    }
+}
+
+static void timestamp(char text[40])
+{
+    struct timeval now;
+    struct tm parts;
+    size_t length;
+
+    gettimeofday(&now, NULL);
+    gmtime_r(&now.tv_sec, &parts);
+    length = strftime(text, 40, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(text + length, 40 - length, ".%06ldZ", (long)now.tv_usec);
+}
+
+void gantry_relay_say(struct gantry_relay *relay, const char *level, const char *message)
+{
+    char head[160];
+    char now[40];
+    int length;
+
+    timestamp(now);
+    length = snprintf(head, sizeof head,
+                      "{\"@level\":\"%s\",\"@module\":\"gantry\",\"@timestamp\":\"%s\",\"@message\":\"", level, now);
+    gantry_buffer_append(&relay->own, head, (size_t)length);
+    append_escaped(&relay->own, message);
+    gantry_buffer_append(&relay->own, "\"}\n", 3);
+    if (!relay->in_line || relay->input < 0)
+        add_own(relay);
+}
+
+void gantry_relay_add_lines(struct gantry_relay *relay, const char *lines, size_t size)
+{
+    gantry_buffer_append(&relay->own, lines, size);
+    if (!relay->in_line || relay->input < 0)
+        add_own(relay);
+}
