@@ -31,7 +31,7 @@ local default_engine
 ---@return gantry.Engine?, gantry.Error?
 function gantry.engine(url)
   if url then return engines.connect { url = url } end
-  if not default_engine then
+  if not default_engine or default_engine.closed then
     local found, err = engines.connect()
     if not found then return nil, err end
     default_engine = found
@@ -82,6 +82,10 @@ end
 ---@param policy string|gantry.Policy|table path, loaded policy, or a table of config fields
 ---@return gantry.Config? config, gantry.Error? err
 local function config_of(policy, options)
+  if options.name then -- it becomes part of paths: as a policy's own
+    local fine, misnamed = require("gantry.config").validate { image = "any", name = options.name }
+    if not fine then return nil, first_error(misnamed) end
+  end
   if type(policy) == "table" and policy.config then return policy.config end
   local loaded, err
   if type(policy) == "string" then

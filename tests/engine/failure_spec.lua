@@ -118,6 +118,12 @@ describe("bad input", function()
     has(fails(7, { "run", policy(support.policy_text()) }, { runtime_dir = "/proc/gantry" }), "/proc/gantry")
   end)
 
+  it("a name that is none", function()
+    for _, name in ipairs { "../x", "", ".hidden", "a b", ("x"):rep(65) } do
+      has(fails(3, { "run", "--name", name, policy(support.policy_text()) }), "name must ")
+    end
+  end)
+
   it("a mistyped verb or flag", function()
     has(fails(2, { "rnu" }), "unknown verb 'rnu'", "did you mean 'run'?")
     has(fails(2, { "run", "--jsn", "x" }), "--jsn", "--json")

@@ -13,7 +13,10 @@ local report = require "gantry.cli.report"
 local task = require "gantry.task"
 local writer = require "gantry.cli.writer"
 
-local STDERR <const> = 2
+local STDOUT <const>, STDERR <const> = 1, 2
+
+-- Seconds without progress after which a reader of what is left gets no more: after one signal, and after several.
+local PATIENCE <const>, LAST_MOMENT <const> = 3, 0.5
 
 local run = {
   summary = "Launch one plugin and keep it in the foreground until it ends or Ctrl-C is pressed.",
@@ -35,11 +38,45 @@ Run.__index = Run
 function Run:on_signal(name)
   if name == "PIPE" then return end -- a reader that went away: the plugin has not
   self.signals_seen = self.signals_seen + 1
-  if self.signals_seen == 1 then
+  if self.draining then
+    self.draining:set()
+  elseif self.signals_seen == 1 then
     self.stop_requested:set()
+  elseif self.signals_seen > 2 then
+    self:abandon()
   elseif self.plugin then
     task.detach(self.plugin.stop, self.plugin, { at_once = true })
   end
+end
+
+---Leaves whatever still waits, such as for an engine that does not answer. What stays behind, the next run removes.
+function Run:abandon()
+  if self.writer.empty:is_set() then
+    io.stderr:write(("gantry: left at once; what '%s' leaves behind, its next run removes\n"):format(self.name
+      or self.options.policy))
+  end
+  os.exit(exit_codes.FAILED)
+end
+
+---Gives up on readers that have stopped reading.
+---@param give_up gantry.Event
+function Run:watch_readers(give_up)
+  local patience = self.signals_seen > 1 and LAST_MOMENT or PATIENCE
+  local held
+  repeat
+    held = self.out.held + self.writer.held
+    task.sleep(patience)
+  until self.out.held + self.writer.held == held
+  give_up:set()
+end
+
+---Waits until both outputs are read; a reader that reads nothing holds nobody up who wants an end.
+---@return boolean read
+function Run:drain()
+  local scope <close> = task.scope()
+  self.draining = task.event()
+  if self.signals_seen > 0 then scope:spawn(self.watch_readers, self, self.draining) end
+  return self.out:drain(self.draining) and self.writer:drain(self.draining)
 end
 
 function Run:event(kind, fields)
@@ -92,15 +129,15 @@ function Run:main()
   local plugin, err = self:launch_or_stop()
   if not plugin then
     if self.log then self.log:finish() end
-    self.writer:flush()
-    return err and report.failure(err, self.options) or exit_codes.OK
+    local read = self:drain()
+    if not err then return exit_codes.OK end
+    return read and report.failure(err, self.options) or exit_codes.of(err)
   end
   self.plugin = plugin
   self.writer:settle(1)
-  io.stdout:write(json.encode(plugin:describe()), "\n")
-  io.stdout:flush()
+  self.out:write(json.encode(plugin:describe()) .. "\n")
   local code = self:follow()
-  self.writer:flush()
+  self:drain()
   return code
 end
 
@@ -110,6 +147,9 @@ function run.run(arguments)
     on_full = function() if self.plugin then self.plugin:pause_output() end end,
     on_drained = function() if self.plugin then self.plugin:resume_output() end end,
   })
+  self.out = writer.new(STDOUT, { on_lost = function(err)
+    self.writer:write(("%s: warning: standard output takes no more (%s)\n"):format(self.name, err.message))
+  end })
   local signals <close> = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" }, -- luacheck: ignore signals
     function(name) self:on_signal(name) end)
   return task.run(self.main, self)

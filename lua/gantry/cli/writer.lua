@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- cli/writer.lua: text to a descriptor that may be slow, without blocking the loop: a pipe or terminal is written when
---- it takes more, a file at once. What was written stays in order. A reader that went away loses its text, no more.
+--- it takes more, a file at once. What was written stays in order. A reader that went away loses its text, no more; so
+--- does one that reads nothing while the source cannot be paused, from a bound on, and is told how much.
 
 local core = require "gantry.core"
 local task = require "gantry.task"
@@ -11,6 +12,9 @@ local writer = {}
 -- Held text over which a source should pause, and under which it may go on.
 local HIGH <const>, LOW <const> = 1024 * 1024, 256 * 1024
 
+-- Held text over which no more is taken.
+local MOST <const> = 16 * 1024 * 1024
+
 ---@class gantry.Writer
 ---@field held integer bytes that wait
 ---@field empty gantry.Event set while nothing is held
@@ -18,11 +22,11 @@ local Writer = {}
 Writer.__index = Writer
 
 ---@param fd integer
----@param handlers { on_full: fun(), on_drained: fun() }?
+---@param handlers { on_full: fun()?, on_drained: fun()?, on_lost: fun(err: gantry.Error)? }?
 ---@return gantry.Writer
 function writer.new(fd, handlers)
-  local self = setmetatable({ fd = fd, queue = {}, first = 1, last = 0, from = 1, held = 0, handlers = handlers
-    or {} }, Writer)
+  local self = setmetatable({ fd = fd, queue = {}, first = 1, last = 0, from = 1, held = 0, dropped = 0,
+    handlers = handlers or {} }, Writer)
   self.empty = task.event()
   self.empty:set()
   -- Regular files cannot be watched (and never block for long): they are written at once.
@@ -41,8 +45,11 @@ end
 ---@return boolean more
 function Writer:write_piece()
   local bytes = self.queue[self.first]
-  local taken = core.system.write(self.fd, bytes, self.from)
-  taken = taken or #bytes - self.from + 1 -- nobody reads: dropped
+  local taken, err = core.system.write(self.fd, bytes, self.from)
+  if not taken then -- nobody reads, or the disk is full: dropped
+    taken = #bytes - self.from + 1
+    self:tell_lost(err)
+  end
   self.from, self.held = self.from + taken, self.held - taken
   if self.from > #bytes then
     self.queue[self.first] = nil
@@ -51,8 +58,35 @@ function Writer:write_piece()
   return self.first <= self.last
 end
 
+---@param err gantry.Error
+function Writer:tell_lost(err)
+  if self.lost then return end
+  self.lost = true
+  if self.handlers.on_lost then self.handlers.on_lost(err) end
+end
+
+---@param text string
+function Writer:put(text)
+  self.last = self.last + 1
+  self.queue[self.last] = text
+  self.held = self.held + #text
+end
+
+---Whether a text is one too many. Once there was one, more is taken only when most of what is held was read.
+---@param text string
+---@return boolean
+function Writer:overflows(text)
+  if self.dropped == 0 and self.held <= MOST then return false end
+  self.dropped = self.dropped + #text
+  return true
+end
+
 function Writer:flush_some()
   local more = self:write_piece()
+  if self.dropped > 0 and self.held < LOW then
+    self:put(("gantry: %d bytes of output are left out here: its reader is too slow\n"):format(self.dropped))
+    self.dropped, more = 0, true
+  end
   if not more then
     self:rest()
     self.empty:set()
@@ -65,10 +99,8 @@ end
 
 ---@param text string
 function Writer:write(text)
-  if text == "" then return end
-  self.last = self.last + 1
-  self.queue[self.last] = text
-  self.held = self.held + #text
+  if text == "" or self:overflows(text) then return end
+  self:put(text)
   if not self.watch then return self:flush() end
   if self.resting then
     self.resting, self.empty = false, task.event()
@@ -86,7 +118,15 @@ function Writer:settle(seconds)
   if not self.empty:is_set() then task.deadline(seconds, self.empty.wait, self.empty) end
 end
 
----Writes all that waits, blocking: for the end of a program.
+---Waits until all is written, however slow the reader is, or until it is told to give up.
+---@param give_up gantry.Event
+---@return boolean written
+function Writer:drain(give_up)
+  if self.empty:is_set() then return true end
+  return task.first(function() self.empty:wait() end, function() give_up:wait() end) == 1
+end
+
+---Writes all that waits, blocking.
 function Writer:flush()
   while self.first <= self.last do self:write_piece() end
 end

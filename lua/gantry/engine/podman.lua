@@ -35,8 +35,8 @@ local function check_mount(mount)
     return unsupported("mounts: Podman takes no path with a comma in it (%s to %s)", mount.Source, mount.Target)
   end
   if core.system.stat(mount.Source) then return nil end
-  return errors.new("ENGINE_REFUSED", ("mounts: %s does not exist on this machine; make it, or change the policy's "
-    .. "mounts"):format(mount.Source))
+  return errors.new("MOUNT_SOURCE_MISSING", ("mounts: %s does not exist on this machine; make it, or correct the "
+    .. "policy"):format(mount.Source))
 end
 
 ---Fits a create request to Podman.
@@ -47,8 +47,8 @@ function podman.fit(request, info)
   local host = request.HostConfig
   local refused = check_runtime(host.Runtime, info)
   if refused then return nil, refused end
-  for _, mount in ipairs(host.Mounts) do
-    local err = check_mount(mount)
+  for i = 2, #host.Mounts do -- the first is the socket directory, which a plan does not make
+    local err = check_mount(host.Mounts[i])
     if err then return nil, err end
   end
   if request.NetworkDisabled then

@@ -117,9 +117,10 @@ function Plugin:try_read_exit()
   local stopped, err = task.deadline(EXIT_PATIENCE, self.engine.wait, self.engine, self.container)
   local inspected, failure = self.engine:inspect(self.container)
   if inspected then
-    if inspected.State.Running and not stopped then
+    if inspected.State.Running then
       self.inspected = inspected
-      return nil, nil
+      if not stopped then return nil, nil end
+      return exit.from_state({ ExitCode = stopped.StatusCode }, requested) -- somebody else has started it again
     end
     self.inspected = self:settled(inspected)
     return exit.from_state(self.inspected.State, requested)

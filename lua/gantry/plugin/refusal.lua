@@ -45,7 +45,7 @@ local function sees_directory(plugin, request)
   local engine = plugin.engine
   local function try(mounts)
     local created, err = engine:create("gantry-probe-" .. core.system.random(4), { Image = request.Image,
-      Cmd = { "/none" }, HostConfig = { Mounts = json.array(mounts) } })
+      Labels = request.Labels, Cmd = { "/none" }, HostConfig = { Mounts = json.array(mounts) } })
     if created then engine:remove(created.Id) end
     return created ~= nil, err
   end

@@ -5,6 +5,7 @@
 
 local core = require "gantry.core"
 local errors = require "gantry.errors"
+local runtimes = require "gantry.engine.runtimes"
 
 local rootless = {}
 
@@ -69,7 +70,7 @@ local function is_gvisor(plugin)
   local about = plugin.engine:info() or {}
   local name = plugin.config.runtime or about.DefaultRuntime or ""
   local known = about.Runtimes and about.Runtimes[name] or {}
-  return name:find("runsc", 1, true) ~= nil or (known.path or ""):find("runsc", 1, true) ~= nil
+  return runtimes.is_gvisor(name, known)
 end
 
 ---Settles the group that the plugin shares its socket by, once the image and the caller's group are known.
