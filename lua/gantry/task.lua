@@ -29,6 +29,9 @@ task.scope = scopes.open
 task.event = event.new
 task.queue = queue.new
 
+---For hosts with coroutines of their own: see gantry.luv and gantry.cqueues.
+task.add_host = scheduler.add_host
+
 ---A scope that belongs to no task, for objects whose work outlives the call that made them: they close it with
 ---scope:close(). A failure in it goes to whoever is in scope:wait(), else the way of the root's.
 task.detached_scope = scopes.detached

@@ -42,6 +42,13 @@ bool gantry_signal_ignored(int number)
     return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+bool gantry_signal_pending(int number)
+{
+    sigset_t set;
+
+    return sigpending(&set) == 0 && sigismember(&set, number) == 1;
+}
+
 /* Reads one signal; false when there is none. */
 static bool take_signal(const struct gantry_signals *signals, int *number)
 {

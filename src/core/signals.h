@@ -26,6 +26,9 @@ const char *gantry_signal_name(int number);
  * taken, for it would come nevertheless. */
 bool gantry_signal_ignored(int number);
 
+/* True where the signal has come and nobody has looked at it yet: for long work that does not return to the loop. */
+bool gantry_signal_pending(int number);
+
 /* Takes `count` signals: from now on they come as callbacks. Owned by the caller. Repeats of a signal that nobody has
  * looked at yet are one. Fails with SIGNALS_FAILED (a signal that cannot be taken, descriptors exhausted). */
 int gantry_signals_new(struct gantry_loop *loop, const int *numbers, size_t count, gantry_signals_fn *callback,

@@ -77,6 +77,12 @@ static int signals_ignored(lua_State *L) /* name -> boolean */
     return 1;
 }
 
+static int signals_pending(lua_State *L) /* name -> boolean */
+{
+    lua_pushboolean(L, gantry_signal_pending(check_number(L, 1, luaL_checkstring(L, 1))));
+    return 1;
+}
+
 static int signals_close(lua_State *L)
 {
     struct signals *signals = luaL_checkudata(L, 1, SIGNALS);
@@ -89,7 +95,8 @@ static int signals_close(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"close", signals_close}, {"__gc", signals_close}, {"__close", signals_close}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"open", signals_open}, {"ignored", signals_ignored}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"open", signals_open}, {"ignored", signals_ignored}, {"pending", signals_pending}, {NULL, NULL}};
 
 int lua_gantry_open_signals(lua_State *L)
 {

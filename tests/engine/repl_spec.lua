@@ -37,9 +37,10 @@ describe("gantry repl at a terminal", function()
   ---Launches, and waits until nothing more of the plugin's log comes.
   local function launch(name)
     screen:enter(("%s = launch %q"):format(name, kv))
-    screen:enter(name .. ".state")
-    screen:shows '"ready"'
-    screen:shows "plugin address:"
+    screen:enter(("%s.state, 'of %s'"):format(name, name))
+    local shown = screen:shows(('"ready"\n"of %s"'):format(name))
+    local _, logged = shown:gsub("plugin address:", "")
+    if logged == 0 then screen:shows "plugin address:" end
   end
 
   local function leave()
@@ -155,6 +156,7 @@ describe("gantry repl at a terminal", function()
 
   it("drops the line at Ctrl-C, and ends what runs or waits", function()
     screen:type "half a line"
+    screen:shows("> half a line", true) -- what is not read yet is dropped by the terminal itself
     screen:press "C-c"
     screen:shows("> half a line^C\n>", true)
     screen:enter "print 'it waits' task.sleep(600)"

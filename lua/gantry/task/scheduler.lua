@@ -6,6 +6,8 @@
 --- another never runs it, so chains of any length need no C stack. While an await outside of all tasks drives the
 --- loop, the queue is drained between steps; while a host steps the loop, inside the callback that woke a task.
 ---
+--- A host with coroutines of its own (luv, cqueues) may have an await in one of them suspend it there (see add_host).
+---
 --- A strand is what the scheduler knows of a task (gantry.task.scope makes them): its coroutine, what it waits for, and
 --- its regions, the innermost first: scopes, which may interrupt their body, and shields, which hold that back.
 
@@ -29,6 +31,7 @@ local errors = require "gantry.errors"
 ---@class gantry.Wait one await
 ---@field strand gantry.Strand? nil until it is suspended, and outside of tasks
 ---@field cancel function? takes back what was started
+---@field wake function? has the host go on with its coroutine
 ---@field deferred boolean? resuming it never runs the task at once
 ---@field done boolean
 ---@field values table? packed, what it was resumed with
@@ -52,6 +55,7 @@ local current -- the strand whose code runs now
 local draining, driving, stepping = false, false, false
 local wake_timer -- set while nobody drives and there is something to do
 local shields_outside = 0 -- shields entered outside of all tasks
+local hosts = {} ---@type gantry.Host[]
 
 ---The loop of this Lua state.
 function scheduler.loop()
@@ -275,6 +279,7 @@ local function begin(wait, start)
   wait.cancel = start(function(...)
     if wait.done then return end
     wait.done, wait.values = true, table.pack(...)
+    if wait.wake then return wait.wake() end
     if not wait.strand then return end
     if driving or wait.deferred then return schedule(wait.strand) end
     make_ready(wait.strand)
@@ -344,25 +349,71 @@ local function await_outside(start)
   end
 end
 
+-- ---- awaits in the coroutines of a host ----
+
+---@alias gantry.Host fun(): (fun()?, fun()?) called where an await outside of all tasks begins: nil where the running
+---coroutine is none of the host's; else what suspends it, and what has the host go on with it. The second is called
+---from anywhere, callbacks of the loop included, so it must only note that and return; the first may end too early.
+
+---Has awaits in a host's coroutines suspend them there. The host steps the loop.
+---@param host gantry.Host
+---@return fun() remove
+function scheduler.add_host(host)
+  hosts[#hosts + 1] = host
+  return function()
+    for index, one in ipairs(hosts) do
+      if one == host then return table.remove(hosts, index) end
+    end
+  end
+end
+
+---@return fun()? suspend, fun()? wake of the host whose coroutine is running
+local function host_of_this()
+  for _, host in ipairs(hosts) do
+    local suspend, wake_host = host()
+    if suspend then return suspend, wake_host end
+  end
+end
+
+local Hosted = { __close = abandon }
+
+local UNYIELDABLE <const> =
+  "await inside a C function, which cannot be suspended (table.sort, string.gsub, require, ...)"
+
+---@param start fun(resume: fun(...)): function?
+---@param suspend fun()
+---@param wake_host fun()
+local function await_in_host(start, suspend, wake_host)
+  if not coroutine.isyieldable() then error(UNYIELDABLE, 3) end
+  local wait <close> = setmetatable({ done = false }, Hosted)
+  begin(wait, start)
+  wait.wake = wake_host
+  while not wait.done do suspend() end
+  return result(wait)
+end
+
 ---Raises where no await is possible. `level` is that of the caller to blame.
 ---@param level integer
 function scheduler.check_can_wait(level)
   if current and coroutine.running() ~= current.thread then
     error("await in a coroutine that a task has made for itself; use task.spawn instead", level + 1)
   elseif current and not coroutine.isyieldable() then
-    error("await inside a C function, which cannot be suspended (table.sort, string.gsub, require, ...)", level + 1)
+    error(UNYIELDABLE, level + 1)
   elseif not current and (draining or stepping) then
     error("await in a callback of the loop, outside of all tasks; use task.spawn there", level + 1)
   end
 end
 
----Waits for something that the loop brings. In a task this yields; outside of all tasks it drives the loop.
+---Waits for something that the loop brings. In a task this yields, in a coroutine of a host too; elsewhere it drives
+---the loop.
 ---@param start fun(resume: fun(...)): function? begins it; calls resume once, from the loop; returns what takes it back
 ---@param deferred boolean? resume may be called from anywhere: the task then runs later, never inside that call
 ---@return any ... what resume was called with
 function scheduler.await(start, deferred)
   scheduler.check_can_wait(2)
   if current then return await_in_task(current, start, deferred) end
+  local suspend, wake_host = host_of_this()
+  if suspend then return await_in_host(start, suspend, wake_host --[[@as fun()]]) end
   return await_outside(start)
 end
 

@@ -203,6 +203,11 @@ function Task:is_done()
   return self.outcome ~= nil
 end
 
+function Task:__tostring()
+  local state = not self.outcome and "running" or self.outcome[1] and "done" or "failed"
+  return ("task (%s)"):format(state)
+end
+
 -- ---- a scope's life ----
 
 ---Starts a task in this scope. It runs as soon as whoever is running now waits. In a scope that has been cancelled it
@@ -264,6 +269,10 @@ Scope.__close = leave
 ---Leaves the scope by hand, where no `<close>` variable does.
 function Scope:close()
   leave(self)
+end
+
+function Scope:__tostring()
+  return ("scope (%d running)"):format(self.count)
 end
 
 -- ---- where tasks go ----

@@ -1,0 +1,90 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- source.lua: the public API as the doc comments have it, the command's verbs, the schema of policies: one table, from
+--- which all documents are written.
+
+local api = require "gantry.api"
+local cli = require "gantry.cli"
+local documentation = require "gantry.documentation"
+local exit_codes = require "gantry.cli.exit_codes"
+local schema = require "gantry.schema"
+
+local source = {}
+
+---@class docs.Section
+---@field title string
+---@field module string
+---@field text string of the module's head
+---@field class gantry.DocumentedClass?
+---@field functions gantry.DocumentedFunction[] with `shown`: "plugin:call(path, request, options)"
+
+---@param section gantry.ApiSection
+---@param file gantry.DocumentedFile
+---@param name string
+---@return gantry.DocumentedFunction
+local function find_function(section, file, name)
+  for _, one in ipairs(file.functions) do
+    local separator = one.name:match("^" .. section.owner .. "([.:])" .. name .. "$")
+    if separator then
+      one.separator, one.short = separator, name
+      one.shown = ("%s%s%s(%s)"):format(section.as or section.owner, separator, name, one.arguments)
+      return one
+    end
+  end
+  error(("%s has no function %s that gantry.api names"):format(section.module, name), 0)
+end
+
+---@return docs.Section[]
+function source.sections()
+  local sections = {}
+  for _, section in ipairs(api) do
+    local file = assert(documentation.of_module(section.module), "no module " .. section.module)
+    local made = { title = section.title, module = section.module, text = file.text, functions = {},
+      class_name = section.class, owner = section.owner }
+    for _, class in ipairs(file.classes) do
+      if class.name == section.class then made.class = class end
+    end
+    for _, name in ipairs(section.names) do made.functions[#made.functions + 1] = find_function(section, file, name) end
+    sections[#sections + 1] = made
+  end
+  return sections
+end
+
+---@return { title: string, verbs: { name: string, line: string, help: string, summary: string, examples: string }[] }[]
+function source.verbs()
+  local groups = {}
+  for _, group in ipairs(cli.groups) do
+    local made = { title = group.title, verbs = {} }
+    for _, verb in ipairs(group.verbs) do
+      local module = require("gantry.cli." .. verb[1])
+      made.verbs[#made.verbs + 1] = { name = verb[1], line = verb[2], summary = module.summary,
+        examples = module.examples, help = cli.parser(verb[1]):usage_margin(7):get_usage():gsub("^Usage: ", ""),
+        options = cli.options(verb[1]) }
+    end
+    groups[#groups + 1] = made
+  end
+  return groups
+end
+
+---@return { code: integer, text: string }[]
+function source.exit_codes()
+  local list, path = {}, assert(package.searchpath("gantry.cli.exit_codes", package.path))
+  for line in io.lines(path) do
+    local code, text = line:match("^  [%u_]+ = (%d+), %-%- (.*)$")
+    if code then list[#list + 1] = { code = math.tointeger(tonumber(code)), text = text } end
+  end
+  assert(#list > 5 and exit_codes.OK == 0, "the exit codes are not read")
+  return list
+end
+
+---@param shell "bash"|"zsh"|"fish"
+---@return string
+function source.completion(shell)
+  local parser = cli.whole_parser()
+  return parser["get_" .. shell .. "_complete"](parser)
+end
+
+source.groups = schema.groups
+source.version = require "gantry.version"
+
+return source

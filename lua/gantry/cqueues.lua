@@ -1,0 +1,67 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- gantry.cqueues: gantry in a controller of cqueues, by one call:
+---
+---   local attached = require("gantry.cqueues").attach(controller)
+---
+--- From then on the controller serves gantry too, and gantry's calls made in its coroutines, or in those of controllers
+--- within it, suspend them. Elsewhere they drive gantry's loop as ever. A coroutine of its own steps gantry, so the
+--- controller is never empty before attached:detach().
+
+local gantry = require "gantry" -- first: it says which Lua is needed
+local condition = require "cqueues.condition"
+local cqueues = require "cqueues"
+
+local module = {}
+
+---@class gantry.AttachedCqueues
+---@field detached boolean
+---@field changed table condition: signalled by detach
+---@field remove fun() takes the host away from the scheduler
+local Attached = {}
+Attached.__index = Attached
+
+---What an await of the running coroutine needs; see gantry.task.add_host.
+---@return fun()? suspend, fun()? wake
+local function host()
+  if not cqueues.running() then return nil end
+  local woken = condition.new()
+  return function() woken:wait() end, function() woken:signal() end
+end
+
+---Steps gantry whenever its descriptor says that there is something to do.
+function Attached:serve()
+  local loop = gantry.loop()
+  local ready = { pollfd = loop:fd(), events = "r" }
+  while not self.detached do
+    cqueues.poll(ready, self.changed)
+    if self.detached then break end
+    local count, err = loop:step(0)
+    if not count then error(err, 0) end
+  end
+end
+
+---Takes gantry out of the controller. Detaching twice is allowed.
+function Attached:detach()
+  if self.detached then return end
+  self.detached = true
+  self.remove()
+  self.changed:signal()
+end
+
+Attached.__close = Attached.detach
+
+---Puts gantry into a controller.
+---@param controller table of cqueues.new()
+---@return gantry.AttachedCqueues attached
+function module.attach(controller)
+  if not cqueues.type(controller) then
+    error("gantry.cqueues.attach needs a controller of cqueues, got " .. type(controller), 2)
+  end
+  local self = setmetatable({ detached = false, changed = condition.new() }, Attached)
+  self.remove = gantry.task.add_host(host)
+  controller:wrap(function() self:serve() end)
+  return self
+end
+
+return module

@@ -1,0 +1,27 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- repl/check.lua: the findings about one policy as lines of text.
+
+local errors = require "gantry.errors"
+local gantry = require "gantry"
+
+local check = {}
+
+---@param policy string|table
+---@param engine string?
+---@return string lines
+function check.report(policy, engine)
+  local ok, err
+  if type(policy) == "table" then
+    ok, err = require("gantry.config").validate(policy)
+  else
+    ok, err = gantry.load(policy, { engine = engine, verb = "check" })
+  end
+  local name = type(policy) == "table" and "the table" or policy
+  if ok then return name .. ": ok\n" end
+  local lines = {}
+  for _, one in ipairs(errors.is(err) and { err } or err) do lines[#lines + 1] = one.message .. "\n" end
+  return table.concat(lines)
+end
+
+return check

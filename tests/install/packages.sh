@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# packages.sh BUILD VERSION: the Debian package and the rock, each made, put into an empty root, and used from there
+# with no way back to the source tree. Nothing is downloaded.
+set -euo pipefail
+build=$(cd "$1" && pwd)
+source=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+fail() {
+  echo "packages: $*" >&2
+  exit 1
+}
+
+# away COMMAND...: away from the source tree, with nothing of the caller's environment.
+away() { (cd "$root" && env -i HOME=/nonexistent DOCKER_HOST="${DOCKER_HOST:-}" PATH=/usr/bin:/bin "$@"); }
+
+# use LUA_FOLDER LIBRARY_FOLDER: the module loads under lua5.4 and checks a policy.
+use() {
+  away env LUA_PATH="$1/?.lua;$1/?/init.lua;;" LUA_CPATH="$2/?.so;;" lua5.4 -e '
+    local gantry = require "gantry"
+    assert(require("gantry.config").validate { image = "x" })
+    assert(gantry.loop():fd() > 0)' || fail "require 'gantry' fails under lua5.4 ($1)"
+}
+
+(cd "$root" && cpack --config "$build/CPackConfig.cmake" -G DEB -B "$root/cpack" >"$root/cpack.log") ||
+  fail "cpack: $(tail -n 5 "$root/cpack.log")"
+package=$(echo "$root"/cpack/*.deb)
+dpkg-deb --info "$package" | sed -n 's/^ \(Package\|Version\|Depends\)/\1/p'
+dpkg-deb --extract "$package" "$root/deb"
+[[ $(away "$root/deb/usr/bin/gantry" version) == "gantry $2 "* ]] || fail "the packaged gantry does not run"
+[[ $(away "$root/deb/usr/bin/gantry" -e '6 * 7') == 42 ]] || fail "gantry -e does not run"
+away "$root/deb/usr/bin/gantry" check "$root/deb/usr/share/gantry/policies/demo.lua"
+use "$root/deb/usr/share/lua/5.4" "$root/deb/usr/lib/lua/5.4"
+for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua \
+  bash-completion/completions/gantry zsh/vendor-completions/_gantry fish/vendor_completions.d/gantry.fish; do
+  [ -s "$root/deb/usr/share/$file" ] || [ -s "$root/deb/usr/share/$file.gz" ] || fail "the package has no $file"
+done
+# A completion asks the shell for what begins with `si`.
+completed=$(bash -c ". '$root/deb/usr/share/bash-completion/completions/gantry'; COMP_WORDS=(gantry simu); COMP_CWORD=1
+  \$(complete -p gantry | sed -n 's/.*-F \([^ ]*\).*/\1/p'); echo \"\${COMPREPLY[*]}\"")
+[[ $completed == simulate* ]] || fail "bash completes 'gantry simu' to '$completed'"
+
+mkdir "$root/rock"
+cp -R "$source/src" "$source/lua" "$source/policies" "$source/docs" "$source/CMakeLists.txt" \
+  "$source/gantry-dev-1.rockspec" "$root/rock"
+(cd "$root/rock" && luarocks --lua-version 5.4 --tree "$root/tree" make --deps-mode none gantry-dev-1.rockspec \
+  >"$root/rock.log" 2>&1) || fail "luarocks make: $(tail -n 20 "$root/rock.log")"
+rm -rf "$root/rock"
+use "$root/tree/share/lua/5.4" "$root/tree/lib/lua/5.4"
