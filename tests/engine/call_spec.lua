@@ -274,6 +274,25 @@ describe("gantry call", function()
     end)
   end)
 
+  it("calls a plugin that runs already, by its name, and leaves it running", function()
+    task.run(function()
+      local running = support.command({ "run", policy }, { runtime_dir = runtime_dir })
+      running:await("stdout", "\n")
+      for _, arguments in ipairs {
+        { "KV/Put", '{"key":"a","value":"aGVsbG8="}' }, { "KV/Get", '{"key":"a"}' },
+      } do
+        local one = support.command({ "call", "kv", table.unpack(arguments) }, { runtime_dir = runtime_dir })
+        assert.are.equal(0, one:wait().code, one.stderr)
+        if arguments[1] == "KV/Get" then assert.are.equal('{"value":"aGVsbG8="}\n', one.stdout) end
+      end
+      running:kill("INT")
+      assert.are.equal(0, running:wait().code, running.stderr)
+    end)
+    local missing = call("no-such-plugin", "KV/Get")
+    assert.are_not.equal(0, missing.code)
+    assert.is_truthy(missing.stderr:find("no-such-plugin", 1, true), missing.stderr)
+  end)
+
   it("leaves to the next launch what kill -9 left", function()
     task.run(function()
       local command = support.command({ "call", policy, WATCH, '{"service":"plugin"}' }, { runtime_dir = runtime_dir })

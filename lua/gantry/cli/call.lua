@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- cli/call.lua: `gantry call`: launches a plugin, makes one call, prints the reply as JSON, stops the plugin. What a
---- method streams is printed one message a line. A signal ends the call and stops the plugin; a second one at once.
+--- cli/call.lua: `gantry call`: launches a plugin, makes one call, prints the reply as JSON, stops the plugin; or calls
+--- one that runs already, by its name, and leaves it running. What a method streams is printed one message a line. A
+--- signal ends the call and stops the plugin; a second one at once.
 
 local core = require "gantry.core"
 local exit_codes = require "gantry.cli.exit_codes"
@@ -15,18 +16,19 @@ local units = require "gantry.units"
 local walk = require "gantry.protobuf.walk"
 
 local call = {
-  summary = "Launch a plugin for one call: JSON in, JSON out.",
+  summary = "Call a method of a plugin, launched for this one call or running already: JSON in, JSON out.",
   examples = [[
   gantry call --list policies/demo.lua
   gantry call policies/demo.lua KV/Put '{"key": "greeting", "value": "aGVsbG8="}'
   gantry call policies/demo.lua proto.KV/Get @request.json
+  gantry call demo KV/Get '{"key": "greeting"}'         # the plugin `demo`, which runs already
   echo '{"service": "plugin"}' | gantry call policies/demo.lua grpc.health.v1.Health/Check -
 
 Requests and replies are in protobuf's JSON: bytes are in base64, 64-bit integers are strings.]],
 }
 
 function call.configure(parser)
-  parser:argument("policy", "The policy file."):argname("POLICY")
+  parser:argument("policy", "The policy file, or the name of a plugin that runs already."):argname("POLICY|NAME")
   parser:argument("method", "Service/Method; with --list a service."):args("?"):argname("METHOD")
   parser:argument("request", "The request as JSON, @FILE, or - for standard input; {} where it is left out.")
     :args("?"):argname("REQUEST")
@@ -76,6 +78,19 @@ function Run:call_failure(err)
   report.failure(err, self.options)
   if OF_USAGE[err.code] then return exit_codes.USAGE end
   return err.code == "PLUGIN_EXITED" and exit_codes.ENDED or exit_codes.FAILED
+end
+
+---Whether the argument is a plugin's name: it has no look of a path, and no such file is there.
+---@param argument string
+local function is_name(argument)
+  return not argument:find("/", 1, true) and not argument:find("%.lua$") and not core.system.stat(argument)
+end
+
+---@return gantry.Plugin? plugin, gantry.Error|gantry.Error[]|nil err
+function Run:obtain()
+  local options = self.options
+  if is_name(options.policy) then return gantry.attach(options.policy, { engine = options.engine }) end
+  return self:launch()
 end
 
 ---@return gantry.Plugin? plugin, gantry.Error|gantry.Error[]|nil err
@@ -148,7 +163,7 @@ end
 
 ---@return integer exit_code
 function Run:work()
-  local plugin <close>, err = self:launch()
+  local plugin <close>, err = self:obtain()
   if not plugin then return report.failure(err, self.options) end
   self.plugin = plugin
   if not self.options.list then return self:call() end

@@ -11,6 +11,7 @@ local memory = require "gantry.plugin.memory"
 local output = require "gantry.plugin.output"
 local removal = require "gantry.plugin.removal"
 local rpc = require "gantry.rpc"
+local runtime_dir = require "gantry.runtime_dir"
 local task = require "gantry.task"
 local validate = require("gantry.config").validate
 
@@ -63,6 +64,21 @@ local function ambiguous(containers, name)
     name, table.concat(ids, ", ")))
 end
 
+---The containers of a plugin's name that live. Those of this runtime directory are meant before all others.
+---@param containers table[]
+---@param name string
+---@return table[]
+local function alive_of(containers, name)
+  local here, alive, own = runtime_dir.path() .. "/" .. name, {}, {}
+  for _, one in ipairs(containers) do
+    if one.State == "running" or one.State == "created" then
+      alive[#alive + 1] = one
+      if one.Labels and one.Labels[LABEL.directory] == here then own[#own + 1] = one end
+    end
+  end
+  return #own > 0 and own or alive
+end
+
 ---The container of a plugin's name, of a container's name, or of an id.
 ---@param engine gantry.Engine
 ---@param name string
@@ -70,10 +86,7 @@ end
 local function look_up(engine, name)
   local containers, err = engine:list { [LABEL.plugin] = name }
   if not containers then return nil, err end
-  local alive = {}
-  for _, one in ipairs(containers) do
-    if one.State == "running" or one.State == "created" then alive[#alive + 1] = one end
-  end
+  local alive = alive_of(containers, name)
   if #alive > 1 then return ambiguous(alive, name) end
   local inspected, failure = engine:inspect(alive[1] and alive[1].Id or name)
   if inspected then return inspected end
