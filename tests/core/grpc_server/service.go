@@ -105,6 +105,7 @@ func download(_ interface{}, stream grpc.ServerStream) error {
 	}
 	if len(in.Value) > 8 {
 		<-stream.Context().Done()
+		return stream.Context().Err()
 	}
 	return nil
 }
