@@ -109,11 +109,9 @@ end
 ---@param policy gantry.Policy|table a loaded policy, or a table of config fields
 ---@return table? run, gantry.Error|gantry.Error[]|nil err
 local function begin(policy, options)
-  local config, err = policy.config, nil
-  if not config then
-    config, err = require("gantry.config").validate(policy)
-    if not config then return nil, err end
-  end
+  local config, err = policy.config
+  if not config then config, err = require("gantry.config").validate(policy) end
+  if not config then return nil, err end
   local function ask(current)
     if policy.loader then return asker.of_policy(policy, current) end
     return asker.of_config(current)

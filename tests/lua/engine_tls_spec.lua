@@ -36,8 +36,8 @@ describe("an engine's TLS", function()
       request(authority_name, prefix, extension)
       sh(([[cd %s/%s && : >index && printf '[ca]\ndefault_ca = d\n[d]\ndatabase = index\nrand_serial = yes\n\
 new_certs_dir = .\ndefault_md = sha256\npolicy = p\n[p]\ncommonName = supplied\n' >past.conf && \
-        openssl ca -batch -notext -config past.conf -cert ca.pem -keyfile ca.key -in request -extfile extension -out %scert.pem \
-        -startdate 20200101000000Z -enddate 20200201000000Z]]):format(folder, authority_name, prefix))
+        openssl ca -batch -notext -config past.conf -cert ca.pem -keyfile ca.key -in request -extfile extension \
+        -out %scert.pem -startdate 20200101000000Z -enddate 20200201000000Z]]):format(folder, authority_name, prefix))
     end
     for _, name in ipairs { "good", "stranger" } do
       authority(name)
