@@ -3,6 +3,7 @@
 --- Unmodified hosts with executable policies for plugins: go-plugin's own examples, and OpenTofu with two providers.
 
 local core = require "gantry.core"
+local gantry = require "gantry"
 local hosts = require "engine.hosts"
 local support = require "engine.support"
 local task = require "gantry.task"
@@ -90,6 +91,29 @@ describe("an unmodified host", function()
       assert.are.equal(0, result.code, result.stdout .. result.stderr)
     end
     assert.are.equal('{"Value":2}', support.read(root .. "/work/kv_counter"))
+  end)
+
+  -- The plugin calls a storage that its host serves over the broker.
+  for what, flags in pairs { ["with AutoMTLS"] = { "-mtls" }, ["without AutoMTLS"] = {} } do
+    it_if_built("counter", "runs plugincontainer's example " .. what, function()
+      local path = hosts.policy(root .. "/work/counter",
+        'image = "gantry-test-example-counter", disable_network = true, share_tmp = true')
+      local arguments = { "host", "--", hosts.find("counter"), table.unpack(flags) }
+      table.move({ path, "3", "4" }, 1, 3, #arguments + 1, arguments)
+      local result = support.run(arguments, { runtime_dir = runtime_dir, directory = root .. "/work" })
+      assert.are.equal("3\n7\n4 calls of the plugin\n", result.stdout, result.stderr)
+    end)
+  end
+
+  it_if_built("counter", "attaches to plugincontainer's example, launched by gantry", function()
+    local plugin <close> = assert(gantry.launch({
+      name = "counter", image = "gantry-test-example-counter", disable_network = true, cookie = { "BASIC_PLUGIN",
+        "hello" },
+    }, { runtime_dir = runtime_dir }))
+    -- The host's listeners are made where the plugin sees them: in the directory that they share.
+    local result = hosts.run("counter", { "-attach", plugin.address.string, "3", "4" },
+      { runtime_dir = runtime_dir, environment = { "TMPDIR=" .. plugin.directory:path() } })
+    assert.are.equal("3\n7\n4 calls of the plugin\n", result.stdout, result.stderr)
   end)
 
   ---@return string path of a provider's executable in a mirror that OpenTofu installs from

@@ -4,6 +4,7 @@
 # build.sh [--if-changed]: builds go-plugin hosts that know nothing of gantry, and the plugins that they launch:
 #   hold               a host that starts the key-value plugin of tests/plugins and holds it
 #   tlsfront           TLS in front of an engine's socket
+#   counter            a host of plugincontainer's own example; its plugin becomes gantry-test-example-counter
 #   example-*          go-plugin's own example hosts; their plugins become images gantry-test-example-*
 #   tofu               OpenTofu, and two providers as images gantry-test-provider-*
 # All are modules of pinned versions. Hosts go to $GANTRY_CACHE/hosts (default: .cache of the repository), where a binary
@@ -76,6 +77,15 @@ build_examples() {
   done
 }
 
+# The plugin of plugincontainer's example, from its module.
+build_counter() {
+  local plugin=$hosts/counter-plugin
+  build_go tests/hosts/counter go.mod "$hosts/counter"
+  build_once "$plugin" "$(sha256sum tests/hosts/counter/go.sum)" compile tests/hosts/counter "$plugin" \
+    github.com/hashicorp/go-secure-stdlib/plugincontainer/examples/container/plugin-counter
+  import gantry-test-example-counter:latest "$plugin" 'ENTRYPOINT ["/kv"]'
+}
+
 # provider NAME VERSION SUM
 provider() {
   local module=github.com/hashicorp/terraform-provider-$1@$2
@@ -101,6 +111,7 @@ if go_is 1.24; then
   build_go tests/hosts/hold ../go.mod "$hosts/hold"
   build_go tests/hosts/tlsfront ../go.mod "$hosts/tlsfront"
   build_examples
+  build_counter
 else
   say "skipped go-plugin's hosts: they need Go 1.24, $go is $(GOTOOLCHAIN=local "$go" env GOVERSION)"
 fi
