@@ -50,12 +50,15 @@ end
 ---gantry in this process, as an embedding host has it.
 ---@param network boolean
 local function own(network)
-  local config = { name = "bench", image = IMAGE, cookie = COOKIE, disable_network = not network or nil }
+  -- Validated once, as a policy is that is launched more than once.
+  local policy = { config = assert(require("gantry.config").validate {
+    name = "bench", image = IMAGE, cookie = COOKIE, disable_network = not network or nil,
+  }) }
   return {
     name = "gantry",
     launch = function()
       local cpu = os.clock()
-      local plugin = assert(gantry.launch(config))
+      local plugin = assert(gantry.launch(policy))
       cpu = (os.clock() - cpu) * 1000
       local ready = plugin.ready_ms
       plugin:stop()
