@@ -184,7 +184,7 @@ static int keep_trailer(struct gantry_grpc_answer *answer, const char *name, siz
     char *memory;
 
     if ((count & (count - 1)) == 0) {
-        trailers = realloc(trailers, (count == 0 ? 1 : 2 * count) * sizeof *trailers);
+        trailers = realloc(answer->trailers, (count == 0 ? 1 : 2 * count) * sizeof *trailers);
         if (trailers == NULL)
             return -1;
         answer->trailers = trailers;

@@ -2,6 +2,7 @@
 #include "broker_watch.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,20 +78,26 @@ static bool holds_socket(pid_t pid, unsigned long number)
     bool found = false;
     struct dirent *entry;
     DIR *descriptors;
+    int fd;
 
     snprintf(wanted, sizeof wanted, "socket:[%lu]", number);
     snprintf(folder, sizeof folder, "/proc/%d/fd", (int)pid);
-    descriptors = opendir(folder);
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    descriptors = fdopendir(fd);
     while (descriptors != NULL && !found &&
            (entry = readdir(descriptors)) != NULL) { /* NOLINT(concurrency-mt-unsafe) */
         char target[64];
-        ssize_t size = readlinkat(dirfd(descriptors), entry->d_name, target, sizeof target - 1);
+        ssize_t size = readlinkat(fd, entry->d_name, target, sizeof target - 1);
 
         target[size > 0 ? size : 0] = '\0';
         found = strcmp(target, wanted) == 0;
     }
     if (descriptors != NULL)
         closedir(descriptors);
+    else
+        close(fd);
     return found;
 }
 
