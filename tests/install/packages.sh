@@ -38,6 +38,7 @@ for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua \
   bash-completion/completions/gantry zsh/vendor-completions/_gantry fish/vendor_completions.d/gantry.fish; do
   [ -s "$root/deb/usr/share/$file" ] || [ -s "$root/deb/usr/share/$file.gz" ] || fail "the package has no $file"
 done
+[ -s "$root/deb/usr/lib/systemd/system/gantry.service" ] || fail "the package has no systemd unit"
 # A completion asks the shell for what begins with `si`.
 completed=$(bash -c ". '$root/deb/usr/share/bash-completion/completions/gantry'; COMP_WORDS=(gantry simu); COMP_CWORD=1
   \$(complete -p gantry | sed -n 's/.*-F \([^ ]*\).*/\1/p'); echo \"\${COMPREPLY[*]}\"")
