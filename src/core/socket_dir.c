@@ -197,17 +197,17 @@ static bool is_current(const struct gantry_socket_dir *dir)
 }
 
 /* One attempt: 1 where the directory is ours, 0 where it was removed meanwhile. */
-static int try_lock(struct gantry_socket_dir *dir, struct gantry_error *err)
+static int try_lock(struct gantry_socket_dir *dir, bool may_make, struct gantry_error *err)
 {
     close_descriptor(&dir->fd);
-    dir->fresh = mkdirat(dir->root_fd, dir->name, 0700) == 0;
-    if (!dir->fresh && errno != EEXIST)
+    dir->fresh = may_make && mkdirat(dir->root_fd, dir->name, 0700) == 0;
+    if (may_make && !dir->fresh && errno != EEXIST)
         return failed(dir, "make", err);
     if (dir->fresh)
         fchmodat(dir->root_fd, dir->name, 0700, AT_SYMLINK_NOFOLLOW); /* a umask may have barred ourselves */
     dir->fd = openat(dir->root_fd, dir->name, OPEN_DIRECTORY);
     if (dir->fd < 0)
-        return errno == ENOENT ? 0 : failed(dir, "open", err);
+        return may_make && errno == ENOENT ? 0 : failed(dir, "open", err);
     if (flock(dir->fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EWOULDBLOCK)
             return gantry_fail(err, "SOCKET_DIR_BUSY",
@@ -218,10 +218,10 @@ static int try_lock(struct gantry_socket_dir *dir, struct gantry_error *err)
     return is_current(dir) ? 1 : 0;
 }
 
-static int take_directory(struct gantry_socket_dir *dir, struct gantry_error *err)
+static int take_directory(struct gantry_socket_dir *dir, bool may_make, struct gantry_error *err)
 {
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        int taken = try_lock(dir, err);
+        int taken = try_lock(dir, may_make, err);
 
         if (taken != 0)
             return taken < 0 ? -1 : 0;
@@ -315,7 +315,7 @@ static struct gantry_socket_dir *allocate(const char *root, const char *name)
 
 static int set_up(struct gantry_socket_dir *dir, mode_t mode, gid_t group, struct gantry_error *err)
 {
-    if (take_directory(dir, err) < 0)
+    if (take_directory(dir, true, err) < 0)
         return -1;
     if (!dir->fresh && take_over(dir, err) < 0)
         return -1;
@@ -356,7 +356,7 @@ static int take_existing(struct gantry_socket_dir *dir, struct gantry_error *err
     if (status.st_uid != geteuid())
         return gantry_fail(err, "SOCKET_DIR_FAILED", "socket directory %s belongs to user %u", dir->path,
                            status.st_uid);
-    return take_directory(dir, err);
+    return take_directory(dir, false, err);
 }
 
 int gantry_socket_dir_adopt(const char *root, const char *name, struct gantry_socket_dir **dir,

@@ -31,7 +31,7 @@ int gantry_socket_dir_make(const char *root, const char *name, mode_t mode, gid_
                            struct gantry_error *err);
 
 /* Takes over the directory root/name as it is, with all that is in it: for a plugin that a dead owner left running.
- * Fails as gantry_socket_dir_make does, and with SOCKET_DIR_FAILED where there is none. */
+ * Never makes one. Fails as gantry_socket_dir_make does, and with SOCKET_DIR_FAILED where there is none. */
 int gantry_socket_dir_adopt(const char *root, const char *name, struct gantry_socket_dir **dir,
                             struct gantry_error *err);
 

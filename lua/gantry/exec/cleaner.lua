@@ -49,9 +49,9 @@ end
 
 ---@param root string
 ---@param name string
----@return boolean? removed nil where a living process holds it
+---@return boolean? gone nil where a living process holds it
 local function remove_directory(root, name)
-  local directory, err = core.socket_dir.make(root, name)
+  local directory, err = core.socket_dir.adopt(root, name)
   if directory then
     directory:remove()
     return true
@@ -66,7 +66,8 @@ local function sweep(engine)
   for _, one in ipairs(engine:list { [LABEL.owner] = leftovers.owner() } or {}) do
     local name, path = one.Labels[LABEL.exec], one.Labels[LABEL.directory]
     local root = name and path and path:sub(-#name - 1) == "/" .. name and path:sub(1, -#name - 2)
-    local directory = root and core.system.stat(root) and core.socket_dir.make(root, name)
+    -- Where there is none, somebody has just removed it, or it is in a file system that we do not see.
+    local directory = root and core.socket_dir.adopt(root, name)
     if directory and removal.remove(engine, one.Id) then directory:remove() end
   end
 end
