@@ -76,7 +76,7 @@ describe("gantry exec, killed", function()
     task.run(function()
       local runtime_dir, policy = root .. "/run", root .. "/policy"
       assert(os.execute("mkdir -m 700 " .. runtime_dir))
-      hosts.policy(policy, 'image = "gantry-test-kv:1.8", disable_network = true')
+      hosts.policy(policy, 'image = "gantry-test-kv:latest", disable_network = true')
       local host = hosts.start("hold", { policy }, { runtime_dir = runtime_dir, input = "pipe" })
       host:await("stdout", "ready")
       local found = hosts.processes(policy)
