@@ -34,6 +34,18 @@ describe("gantry exec, killed", function()
     end,
   }
 
+  ---Kills all that looks after a plugin as if at one instant. Stopped first: the stand-in replaces a guardian as soon as
+  ---it is killed, and a guardian that sees the stand-in killed cleans up.
+  ---@param policy string
+  local function kill_all(policy)
+    local found, numbers = hosts.processes(policy), {}
+    for _, kind in ipairs { "face", "guardian", "launcher", "cleaner" } do
+      table.move(found[kind], 1, #found[kind], #numbers + 1, numbers)
+    end
+    local pids = table.concat(numbers, " ")
+    assert(os.execute(("kill -STOP %s && kill -KILL %s"):format(pids, pids)))
+  end
+
   ---Some of the victims, in a random order, with random pauses before each.
   local function plan(number)
     local order = { table.unpack(VICTIMS) }
@@ -79,8 +91,10 @@ describe("gantry exec, killed", function()
       hosts.policy(policy, 'image = "gantry-test-kv:latest", disable_network = true')
       local host = hosts.start("hold", { policy }, { runtime_dir = runtime_dir, input = "pipe" })
       host:await("stdout", "ready")
-      local found = hosts.processes(policy)
-      os.execute("kill -9 " .. table.concat(found.guardian, " ") .. " " .. found.face[1])
+      hosts.eventually("the launcher has handed over", 60, function()
+        return #hosts.processes(policy).launcher == 0
+      end)
+      kill_all(policy)
       assert.are.equal(1, host:wait().code)
       hosts.eventually("no process", 60, function() return select(2, hosts.processes(policy)) == 0 end)
       assert.are.equal(1, #support.containers(runtime_dir))
