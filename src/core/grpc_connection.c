@@ -16,7 +16,8 @@
 
 #define OUTPUT_ROUND (64UL * 1024) /* bytes collected before they are sent */
 #define OUTPUT_ROUNDS 16           /* of those in one step, so that others have their turn */
-#define INPUT_ROUNDS 4             /* buffers read in one step */
+#define INPUT_SIZE (16UL * 1024)   /* read at once, on the stack: most connections are at rest most of the time */
+#define INPUT_ROUNDS 16            /* of those in one step */
 #define DEFAULT_AUTHORITY "localhost"
 
 /* ---- the end ---- */
@@ -155,10 +156,11 @@ static int shake_hands(struct gantry_grpc *connection, struct gantry_error *err)
 
 static int receive_plain(struct gantry_grpc *connection, struct gantry_error *err)
 {
+    uint8_t bytes[INPUT_SIZE];
     ssize_t length;
 
-    while ((length = gantry_tls_read(connection->tls, connection->decrypted, sizeof connection->decrypted, err)) > 0) {
-        if (gantry_grpc_session_receive(connection, connection->decrypted, (size_t)length, err) < 0)
+    while ((length = gantry_tls_read(connection->tls, bytes, sizeof bytes, err)) > 0) {
+        if (gantry_grpc_session_receive(connection, bytes, (size_t)length, err) < 0)
             return -1;
     }
     if (length < 0)
@@ -166,11 +168,11 @@ static int receive_plain(struct gantry_grpc *connection, struct gantry_error *er
     return gantry_tls_has_ended(connection->tls) ? fail_at_end(connection, err) : 0;
 }
 
-static int take_input(struct gantry_grpc *connection, size_t length, struct gantry_error *err)
+static int take_input(struct gantry_grpc *connection, const uint8_t *bytes, size_t length, struct gantry_error *err)
 {
     if (connection->tls == NULL)
-        return gantry_grpc_session_receive(connection, connection->input, length, err);
-    if (gantry_tls_feed(connection->tls, connection->input, length, err) < 0)
+        return gantry_grpc_session_receive(connection, bytes, length, err);
+    if (gantry_tls_feed(connection->tls, bytes, length, err) < 0)
         return name_peer(connection, err);
     if (connection->state == GANTRY_GRPC_SHAKING_HANDS && shake_hands(connection, err) < 0)
         return -1;
@@ -180,8 +182,10 @@ static int take_input(struct gantry_grpc *connection, size_t length, struct gant
 /* Reads what has come, up to `rounds` buffers. Returns 1 where more may be there, 0 where not, -1 at an end. */
 static int receive(struct gantry_grpc *connection, int rounds, struct gantry_error *err)
 {
+    uint8_t bytes[INPUT_SIZE];
+
     for (int round = 0; round < rounds; round++) {
-        ssize_t length = recv(connection->fd, connection->input, sizeof connection->input, 0);
+        ssize_t length = recv(connection->fd, bytes, sizeof bytes, 0);
 
         if (length < 0 && errno == EINTR)
             continue;
@@ -191,9 +195,9 @@ static int receive(struct gantry_grpc *connection, int rounds, struct gantry_err
             return gantry_fail_errno(err, errno, "GRPC_CONNECTION_LOST", "receive from %s", connection->peer);
         if (length == 0)
             return fail_at_end(connection, err);
-        if (take_input(connection, (size_t)length, err) < 0)
+        if (take_input(connection, bytes, (size_t)length, err) < 0)
             return -1;
-        if ((size_t)length < sizeof connection->input)
+        if ((size_t)length < sizeof bytes)
             break;
     }
     return 1;

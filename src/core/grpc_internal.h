@@ -14,7 +14,6 @@
 
 #include <nghttp2/nghttp2.h>
 
-#define GANTRY_GRPC_INPUT_SIZE (64UL * 1024)
 #define GANTRY_GRPC_NO_STREAM (-1)
 
 /* A place in a circular list, whose head is such a place too: a member leaves without knowing its list. */
@@ -88,8 +87,6 @@ struct gantry_grpc {
     gantry_grpc_ready_fn *on_ready;
     gantry_grpc_closed_fn *on_closed;
     void *data;
-    uint8_t input[GANTRY_GRPC_INPUT_SIZE];
-    uint8_t decrypted[GANTRY_GRPC_INPUT_SIZE];
 };
 
 struct gantry_grpc_call {

@@ -12,8 +12,9 @@
 #include "http.h"
 #include "libcurl.h"
 
-/* How much libcurl reads at once. */
-#define GANTRY_HTTP_READ_SIZE (128L * 1024)
+/* How much libcurl reads at once: of a stream, and of an answer that is collected, of which most are short. */
+#define GANTRY_HTTP_STREAM_READ_SIZE (128L * 1024)
+#define GANTRY_HTTP_READ_SIZE (16L * 1024)
 /* How much of a streamed body may wait to be delivered before the sender is held back. */
 #define GANTRY_HTTP_WAITING_SIZE (2UL * 1024 * 1024)
 

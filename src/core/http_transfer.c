@@ -179,7 +179,6 @@ static const struct {
     {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
     {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
     {CURLOPT_PATH_AS_IS, 1},
-    {CURLOPT_BUFFERSIZE, GANTRY_HTTP_READ_SIZE},
     {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
     {CURLOPT_TCP_KEEPALIVE, 1}, /* a stream may be silent for days, and a lost peer must be noticed */
     {CURLOPT_TCP_KEEPIDLE, 30},
@@ -339,6 +338,8 @@ int gantry_http_transfer_prepare(struct gantry_http_request *request, const stru
         return gantry_fail(err, "OUT_OF_MEMORY", "make an HTTP request: out of memory");
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         set_long(&setup, always[i].option, always[i].value);
+    set_long(&setup, CURLOPT_BUFFERSIZE,
+             options->on_data != NULL ? GANTRY_HTTP_STREAM_READ_SIZE : GANTRY_HTTP_READ_SIZE);
     set_endpoint(&setup, http);
     set_callbacks(&setup, request);
     set_url(&setup, http->url, options->path);

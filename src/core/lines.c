@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lines.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-void gantry_lines_init(struct gantry_lines *lines, char *memory, size_t limit)
+#define SMALLEST 256
+
+void gantry_lines_init(struct gantry_lines *lines, size_t limit)
 {
-    lines->limit = limit;
-    lines->held = 0;
-    lines->bytes = memory;
+    *lines = (struct gantry_lines){.limit = limit};
+}
+
+void gantry_lines_free(struct gantry_lines *lines)
+{
+    free(lines->bytes);
+    gantry_lines_init(lines, lines->limit);
 }
 
 /* Tells a line that ended, in pieces of at most `limit` bytes. */
@@ -23,20 +30,44 @@ static void tell(size_t limit, const char *line, size_t size, gantry_lines_fn *c
     callback(data, line, size, false);
 }
 
+/* Room for `more` bytes after those held, as far as the limit and the memory allow. Returns how many. */
+static size_t make_room(struct gantry_lines *lines, size_t more)
+{
+    size_t wanted = more < lines->limit - lines->held ? lines->held + more : lines->limit;
+    size_t size = lines->size > 0 ? lines->size : SMALLEST;
+    char *bytes;
+
+    while (size < wanted)
+        size *= 2;
+    if (size > lines->limit)
+        size = lines->limit;
+    if (size > lines->size) {
+        bytes = realloc(lines->bytes, size);
+        if (bytes != NULL) {
+            lines->bytes = bytes;
+            lines->size = size;
+        }
+    }
+    return wanted < lines->size ? wanted - lines->held : lines->size - lines->held;
+}
+
 /* Appends to the held line. A full one is told as a piece once there is a byte that does not fit. */
 static void hold(struct gantry_lines *lines, const char *bytes, size_t size, gantry_lines_fn *callback, void *data)
 {
     while (size > 0) {
-        size_t room = lines->limit - lines->held;
-        size_t taken = size < room ? size : room;
+        size_t taken = make_room(lines, size);
+        size_t held = lines->held;
 
-        if (room == 0) {
+        if (taken > 0) {
+            memcpy(lines->bytes + held, bytes, taken);
+            lines->held += taken;
+        } else if (held > 0) {
             lines->held = 0;
-            callback(data, lines->bytes, lines->limit, true);
-            continue;
+            callback(data, lines->bytes, held, true);
+        } else {
+            taken = size < lines->limit ? size : lines->limit;
+            callback(data, bytes, taken, true);
         }
-        memcpy(lines->bytes + lines->held, bytes, taken);
-        lines->held += taken;
         bytes += taken;
         size -= taken;
     }

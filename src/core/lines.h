@@ -4,7 +4,8 @@
  * than the bound comes in pieces, and each but the last says that it goes on. How the bytes are cut into calls makes
  * no difference to what comes out.
  *
- * The struct and its memory are the caller's; nothing here takes any. */
+ * The struct is the caller's. It takes memory for a line that has not ended, as much as that needs, and gives it back
+ * with gantry_lines_free. */
 #ifndef GANTRY_LINES_H
 #define GANTRY_LINES_H
 
@@ -14,6 +15,7 @@
 struct gantry_lines {
     size_t limit;
     size_t held; /* bytes of a line that has not ended */
+    size_t size; /* of the memory at `bytes` */
     char *bytes;
 };
 
@@ -21,11 +23,14 @@ struct gantry_lines {
  * line goes on in the next call. The state is whole at each call, so a callback need not return. */
 typedef void gantry_lines_fn(void *data, const char *line, size_t size, bool partial);
 
-/* Sets up a splitter for lines of up to `limit` bytes (at least 1; a "\r" counts). `memory` holds as many and stays the
- * caller's. */
-void gantry_lines_init(struct gantry_lines *lines, char *memory, size_t limit);
+/* Sets up a splitter for lines of up to `limit` bytes (at least 1; a "\r" counts). */
+void gantry_lines_init(struct gantry_lines *lines, size_t limit);
 
-/* Takes bytes and calls back for every line that ends in them. Lines that lie whole in `bytes` are not copied. */
+/* Gives back its memory, and what it held with it. */
+void gantry_lines_free(struct gantry_lines *lines);
+
+/* Takes bytes and calls back for every line that ends in them. Lines that lie whole in `bytes` are not copied. Where
+ * there is no memory to hold what has not ended, it comes in pieces too. */
 void gantry_lines_feed(struct gantry_lines *lines, const char *bytes, size_t size, gantry_lines_fn *callback,
                        void *data);
 

@@ -13,19 +13,18 @@
 #define LIMIT 4
 
 static struct gantry_lines lines;
-static char *memory;   /* exactly as large as promised, for the sanitizers to watch */
 static char seen[256]; /* every line in brackets; one that goes on ends with '+' */
 
 static void clear(void)
 {
     memset(seen, 0, sizeof seen);
-    gantry_lines_init(&lines, memory, LIMIT);
+    gantry_lines_free(&lines);
+    gantry_lines_init(&lines, LIMIT);
 }
 
 static int set_up(void **state)
 {
     (void)state;
-    memory = test_malloc(LIMIT);
     clear();
     return 0;
 }
@@ -33,7 +32,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    test_free(memory);
+    gantry_lines_free(&lines);
     return 0;
 }
 
@@ -109,10 +108,8 @@ static void test_the_limit(void **state)
 
 static void test_a_limit_of_one(void **state)
 {
-    char one;
-
     (void)state;
-    gantry_lines_init(&lines, &one, 1);
+    gantry_lines_init(&lines, 1);
     feed("a\nbc\n\n", 6);
     finish();
     assert_string_equal(seen, "[a][b+][c][]");
@@ -126,9 +123,25 @@ static void test_bytes_of_all_kinds(void **state)
     feed(bytes, 1);
     feed(bytes + 1, 1);
     assert_int_equal(lines.held, 2);
-    assert_memory_equal(memory, bytes, 2);
+    assert_memory_equal(lines.bytes, bytes, 2);
     feed(bytes + 2, 1);
     assert_int_equal(lines.held, 0);
+}
+
+/* Whoever only ever sees short lines pays for short lines. */
+static void test_memory_follows_what_is_held(void **state)
+{
+    static const char text[100 * 1024];
+
+    (void)state;
+    gantry_lines_init(&lines, sizeof text);
+    feed("abc\nstart", 9);
+    assert_true(lines.size < 1024);
+    gantry_lines_feed(&lines, text, sizeof text - 5, line_came, seen);
+    assert_int_equal(lines.held, sizeof text);
+    assert_int_equal(lines.size, sizeof text);
+    clear();
+    assert_null(lines.bytes);
 }
 
 static void test_finish_leaves_it_ready(void **state)
@@ -178,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_limit_of_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_of_all_kinds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory_follows_what_is_held, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finish_leaves_it_ready, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_callback_need_not_return, set_up, tear_down),
     };

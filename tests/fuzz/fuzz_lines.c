@@ -38,11 +38,9 @@ static void line_came(void *data, const char *line, size_t size, bool partial)
 /* Feeds chunks of `fixed` bytes, or of sizes from the seed where it is 0. */
 static void feed(const char *bytes, size_t size, size_t fixed, uint32_t seed, struct transcript *transcript)
 {
-    char *memory = malloc(transcript->limit); /* exactly what the header asks for */
     struct gantry_lines lines;
 
-    HOLDS(memory != NULL);
-    gantry_lines_init(&lines, memory, transcript->limit);
+    gantry_lines_init(&lines, transcript->limit);
     while (size > 0) {
         size_t chunk = fixed > 0 ? fixed : next_chunk(&seed);
         char *copy;
@@ -57,7 +55,7 @@ static void feed(const char *bytes, size_t size, size_t fixed, uint32_t seed, st
     }
     gantry_lines_finish(&lines, line_came, transcript);
     HOLDS(!transcript->open);
-    free(memory);
+    gantry_lines_free(&lines);
 }
 
 /* The text as its lines must give it back: each "\n" with no "\r" before it, and one at the end of what is not empty.
