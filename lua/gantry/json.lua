@@ -55,13 +55,14 @@ end
 
 ---Makes integers of numbers and drops null fields, in place.
 local function plain(value)
-  if type(value) == "number" then return plain_number(value) end
-  if type(value) ~= "table" then return value end
   for key, element in next, value do
-    if element == json.null and type(key) == "string" then
+    local kind = type(element)
+    if kind == "number" then
+      value[key] = plain_number(element)
+    elseif kind == "table" then
+      plain(element)
+    elseif element == json.null and type(key) == "string" then
       value[key] = nil
-    else
-      value[key] = plain(element)
     end
   end
   return value
@@ -74,7 +75,11 @@ function json.decode(text)
   if type(text) ~= "string" then error("json.decode needs a string, got " .. type(text), 2) end
   local ok, value = pcall(cjson.decode, text)
   if not ok then return nil, errors.new("JSON_INVALID", "decode JSON: " .. value) end
-  ok, value = pcall(plain, value)
+  if type(value) == "number" then
+    ok, value = pcall(plain_number, value)
+  elseif type(value) == "table" then
+    ok, value = pcall(plain, value)
+  end
   if ok then return value end
   if not errors.is(value) then error(value, 0) end
   return nil, value:wrap("decode JSON")
@@ -83,18 +88,15 @@ end
 -- ---- encode ----
 
 ---@class gantry.JsonWriter one text in the making
----@field out string[]
----@field size integer how many pieces `out` has
 ---@field path (string|integer)[] the keys that lead to the value being written
----@field depth integer how many of them there are
+---@field depth integer how many of them count
 ---@field indent string? for one level; nil: all in one line
-local Writer = {}
-Writer.__index = Writer
 
+---@param writer gantry.JsonWriter
 ---@return string such as HostConfig.Ulimits[1].Soft
-local function path_text(path)
+local function path_text(writer)
   local text = ""
-  for _, key in ipairs(path) do
+  for _, key in ipairs { table.unpack(writer.path, 1, writer.depth) } do
     if math.type(key) == "integer" then
       text = ("%s[%d]"):format(text, key)
     elseif key:find("^[%a_][%w_]*$") then
@@ -107,30 +109,11 @@ local function path_text(path)
 end
 
 ---Raises an error that names the field.
+---@param writer gantry.JsonWriter
 ---@param reason string
-function Writer:refuse(reason)
-  local field = path_text(self.path)
+local function refuse(writer, reason)
+  local field = path_text(writer)
   error(errors.new("JSON_UNENCODABLE", ("encode JSON: %s %s"):format(field, reason), { field = field }), 0)
-end
-
-function Writer:add(piece)
-  self.size = self.size + 1
-  self.out[self.size] = piece
-end
-
-function Writer:newline()
-  if self.indent then self:add("\n" .. self.indent:rep(self.depth)) end
-end
-
-function Writer:enter(key)
-  if self.depth == DEEPEST then self:refuse("is nested too deeply: does a table contain itself?") end
-  self.depth = self.depth + 1
-  self.path[self.depth] = key
-end
-
-function Writer:leave()
-  self.path[self.depth] = nil
-  self.depth = self.depth - 1
 end
 
 ---The fewest digits that read back as the same number, with a point whatever the locale.
@@ -145,102 +128,142 @@ local function float_text(number)
   return (text:gsub(",", "."))
 end
 
-function Writer:number(number)
-  if number ~= number then self:refuse("is not a number (NaN), which JSON does not have") end
+---@param writer gantry.JsonWriter
+---@param number number
+---@return string
+local function number_text(writer, number)
+  if number ~= number then refuse(writer, "is not a number (NaN), which JSON does not have") end
   if number > LARGEST_EXACT or number < -LARGEST_EXACT then
-    self:refuse(("is %s, beyond 2^53, where other programs lose digits"):format(number))
+    refuse(writer, ("is %s, beyond 2^53, where other programs lose digits"):format(number))
   end
   local integer = math.tointeger(number)
-  self:add(integer and ("%d"):format(integer) or float_text(number))
+  return integer and ("%d"):format(integer) or float_text(number)
 end
 
 ---cjson escapes every slash, which JSON does not ask for and people do not read well.
-function Writer:string(text)
-  self:add((cjson.encode(text):gsub("\\/", "/")))
+---@param text string
+---@return string
+local function string_text(text)
+  local quoted = cjson.encode(text)
+  return quoted:find("\\/", 1, true) and quoted:gsub("\\/", "/") or quoted
+end
+
+-- The names of fields come again and again, with their quotes and colon.
+local NAMES_KEPT <const> = 1000
+local name_texts, names_kept = {}, 0
+
+---@param name string
+---@return string
+local function name_text(name)
+  local text = name_texts[name]
+  if text then return text end
+  text = string_text(name) .. ":"
+  if names_kept == NAMES_KEPT then name_texts, names_kept = {}, 0 end
+  name_texts[name], names_kept = text, names_kept + 1
+  return text
 end
 
 ---How many elements a table has from 1 on, having refused keys that neither an array nor an object has.
+---@param writer gantry.JsonWriter
+---@param value table
 ---@return integer length
 ---@return string[] names
-function Writer:keys(value)
-  local count, names = 0, {}
+local function keys_of(writer, value)
+  local count, named, names = 0, 0, {}
   for key in next, value do
     if type(key) == "string" then
-      names[#names + 1] = key
+      named = named + 1
+      names[named] = key
     elseif math.type(key) == "integer" then
       count = count + 1
     else
-      self:refuse(("has a key of type %s; only strings and 1..n can be written"):format(type(key)))
+      refuse(writer, ("has a key of type %s; only strings and 1..n can be written"):format(type(key)))
     end
   end
-  if count > 0 and #names > 0 then self:refuse("has both numbered and named fields: an array, or an object?") end
+  if count > 0 and named > 0 then refuse(writer, "has both numbered and named fields: an array, or an object?") end
   for index = 1, count do
-    if rawget(value, index) == nil then self:refuse(("has a gap: element %d of %d is missing"):format(index, count)) end
+    if rawget(value, index) == nil then
+      refuse(writer, ("has a gap: element %d of %d is missing"):format(index, count))
+    end
   end
   return count, names
 end
 
-function Writer:array(list, count)
-  self:add("[")
+---The text between the elements of what stands `depth` deep.
+---@param writer gantry.JsonWriter
+---@param depth integer
+---@return string
+local function newline(writer, depth)
+  return writer.indent and "\n" .. writer.indent:rep(depth) or ""
+end
+
+local value_text
+
+---@param writer gantry.JsonWriter
+---@param list table
+---@param count integer
+---@return string
+local function array_text(writer, list, count)
+  local texts, path, depth = {}, writer.path, writer.depth
   for index = 1, count do
-    self:enter(index)
-    if index > 1 then self:add(",") end
-    self:newline()
-    self:value(rawget(list, index))
-    self:leave()
+    path[depth] = index
+    texts[index] = value_text(writer, rawget(list, index))
   end
-  if count > 0 then self:newline() end
-  self:add("]")
+  local inner = newline(writer, depth)
+  return "[" .. inner .. table.concat(texts, "," .. inner) .. newline(writer, depth - 1) .. "]"
 end
 
-function Writer:object(fields, names)
+---@param writer gantry.JsonWriter
+---@param fields table
+---@param names string[]
+---@return string
+local function object_text(writer, fields, names)
+  local path, depth, space = writer.path, writer.depth, writer.indent and " " or ""
   table.sort(names)
-  self:add("{")
   for index, name in ipairs(names) do
-    self:enter(name)
-    if index > 1 then self:add(",") end
-    self:newline()
-    self:string(name)
-    self:add(self.indent and ": " or ":")
-    self:value(rawget(fields, name))
-    self:leave()
+    path[depth] = name
+    names[index] = name_text(name) .. space .. value_text(writer, rawget(fields, name))
   end
-  if #names > 0 then self:newline() end
-  self:add("}")
+  local inner = newline(writer, depth)
+  return "{" .. inner .. table.concat(names, "," .. inner) .. newline(writer, depth - 1) .. "}"
 end
 
-function Writer:table(value)
-  local count, names = self:keys(value)
-  if json.is_array(value) and #names > 0 then self:refuse("is marked as an array and has named fields") end
-  if count > 0 or json.is_array(value) then
-    self:array(value, count)
-  else
-    self:object(value, names)
-  end
+---@param writer gantry.JsonWriter
+---@param value table
+---@return string
+local function table_text(writer, value)
+  local count, names = keys_of(writer, value)
+  local is_array = getmetatable(value) == ARRAY
+  if is_array and #names > 0 then refuse(writer, "is marked as an array and has named fields") end
+  if count == 0 and #names == 0 then return is_array and "[]" or "{}" end
+  if writer.depth == DEEPEST then refuse(writer, "is nested too deeply: does a table contain itself?") end
+  writer.depth = writer.depth + 1
+  local text = count > 0 and array_text(writer, value, count) or object_text(writer, value, names)
+  writer.depth = writer.depth - 1
+  return text
 end
 
-function Writer:value(value)
+---@param writer gantry.JsonWriter
+---@param value any
+---@return string
+function value_text(writer, value)
   local kind = type(value)
-  if kind == "string" or kind == "number" or kind == "table" then
-    self[kind](self, value)
-  elseif kind == "boolean" then
-    self:add(tostring(value))
-  elseif value == json.null then
-    self:add("null")
-  else
-    self:refuse(("is a %s, which JSON does not have"):format(kind))
-  end
+  if kind == "string" then return string_text(value) end
+  if kind == "table" then return table_text(writer, value) end
+  if kind == "number" then return number_text(writer, value) end
+  if kind == "boolean" then return tostring(value) end
+  if value == json.null then return "null" end
+  return refuse(writer, ("is a %s, which JSON does not have"):format(kind))
 end
 
 ---@param value any
 ---@param indent string?
 ---@return string? text, gantry.Error? err
 local function write(value, indent)
-  local writer = setmetatable({ out = {}, size = 0, path = {}, depth = 0, indent = indent }, Writer)
-  local ok, err = pcall(writer.value, writer, value)
-  if ok then return table.concat(writer.out) end
-  if not errors.is(err, "JSON_UNENCODABLE") then error(err, 0) end
-  return nil, err
+  local ok, result = pcall(value_text, { path = {}, depth = 0, indent = indent }, value)
+  if ok then return result end
+  if not errors.is(result, "JSON_UNENCODABLE") then error(result, 0) end
+  return nil, result
 end
 
 ---One line, keys sorted. Refused are numbers beyond 2^53, NaN, arrays with gaps, tables with both kinds of keys,
