@@ -44,6 +44,7 @@ Plugin.__index = Plugin
 ---@field environment table<string, string>? the caller's, for pass_env; the process's own where nil
 ---@field on_event fun(kind: string, fields: table)? progress: image, leftovers, warning, created, started, ready, exit
 ---@field on_output fun(stream: "stdout"|"stderr", bytes: string)? the plugin's output, in any chunks
+---@field keeps_container boolean? the container of a plugin that ended stays until plugin:remove_container()
 
 ---@param config gantry.Config
 ---@param options gantry.LaunchOptions
@@ -154,36 +155,33 @@ end
 ---@param ended gantry.Exit
 function Plugin:finish(ended)
   self.exit = ended
-  self:release()
+  self:release(not self.options.keeps_container)
   self.state = "ended"
   self:event("exit", { exit = ended })
   if self.kept then self:event("kept", { diagnosis = diagnosis.of(self) }) end
   self.ended:set(ended)
 end
 
----Gives back what the plugin holds: connections, container (unless it is kept for inspection), directory.
----@return boolean? ok, gantry.Error? err where the container could not be removed
-function Plugin:release()
+---Gives back what the plugin holds: connections, container, directory. Without the directory, another generation can
+---start while the container of this one, which is dead, is still there.
+---@param with_container boolean
+function Plugin:release(with_container)
   if self.connection then self.connection:close() end
   if self.attached and not self.stream_ended then self.attached:cancel() end
   if self.borrowed then return attach.clean(self) end
   if self.container then memory.forget(self.container, self.options.environment) end
-  local gone, err = true, nil
-  if self.config.debug and self.container then
-    self.kept = true
-  elseif self.container_name then
-    gone, err = self:remove_container()
-  end
+  if with_container then self:remove_container() end
   if self.directory then self.directory:remove() end
-  return gone, err
 end
 
----Removes the container, by the name that was chosen before it was made.
----@return boolean? gone, gantry.Error? err
+---Removes the container, unless it is kept for inspection, by the name that was chosen before it was made.
+---@return boolean? gone, gantry.Error? err where the container could not be removed
 function Plugin:remove_container()
+  if self.config.debug and self.container then self.kept = true end
+  if self.kept or self.borrowed or not self.container_name then return true end
   local gone, err = removal.remove(self.engine, self.container_name, self.may_appear)
   if not gone then
-    self.engine.swept[self.directory:path()] = nil
+    self.engine.swept[self.root .. "/" .. self.name] = nil
     self:event("warning", { text = ("container %s may be left on the engine (%s); the next run of '%s' removes it")
       :format(self.container_name, err.message, self.name) })
   end
@@ -198,7 +196,7 @@ function plugin.launch(config, options)
   local self = new(config, options)
   -- Also where the launch is cancelled: whatever was made goes.
   local _ <close> = setmetatable({}, { __close = function()
-    if self.state == "launching" then task.shield(self.release, self) end
+    if self.state == "launching" then task.shield(self.release, self, true) end
   end })
 
   local ok, err = launch.run(self)
@@ -251,7 +249,7 @@ function Plugin:fail_launch(err)
   if self.exit then
     err = errors.new(err.code, ("%s (%s)"):format(err.message, exit.describe(self.exit)), { cause = err.cause })
   end
-  task.shield(self.release, self)
+  task.shield(self.release, self, true)
   self.state = "failed"
   if self.container then err.diagnosis = diagnosis.of(self) end
   return err

@@ -34,6 +34,7 @@ local TURN_AFTER_START <const> = 1
 ---@field restart gantry.RestartState
 ---@field due number? time of the core's clock before which it is not started
 ---@field plugin gantry.Plugin? the live generation
+---@field dead gantry.Plugin? the generation before it, whose container is still to be removed
 ---@field request table? what somebody asked for: { kind = "restart"|"config_changed"|"unhealthy" }
 ---@field changed gantry.Event set, and replaced, whenever what is wanted changes
 local Unit = {}
@@ -195,6 +196,7 @@ end
 ---@return fun() release of the turn
 function Unit:await_turn()
   if self.due and self.due > self:clock() then
+    self:bury()
     self:enter "backoff"
     while self.due and self.due > self:clock() do
       local changed, rest = self.changed, self.due - self.restart.clock
@@ -203,6 +205,7 @@ function Unit:await_turn()
   end
   self.due = nil
   if not self.supervisor:dependencies_ready(self) then
+    self:bury()
     self:enter "waiting"
     self.supervisor:await_dependencies(self)
   end
@@ -215,6 +218,7 @@ end
 function Unit:launch_options(release)
   return {
     engine = self.supervisor.engine, name = self.name, runtime_dir = self.supervisor.runtime_dir,
+    keeps_container = true,
     on_output = function(stream, bytes) self.supervisor:output(self, stream, bytes) end,
     on_event = function(kind, fields) self:on_launch_event(kind, fields, release) end,
   }
@@ -301,6 +305,7 @@ function Unit:start_generation()
   end
   local _ <close> = setmetatable({}, { __close = release })
   self:while_wanted(function() self:launch(release) end)
+  self:bury()
   if not self.plugin and self.restart.live then self:launch_ended() end
 end
 
@@ -340,8 +345,17 @@ function Unit:stop_plugin()
 end
 
 function Unit:plugin_is_gone()
+  self.dead = self.plugin
   self.plugin, self.live, self.ready_since = nil, nil, nil
   self.output:finish()
+end
+
+---Removes the container of the generation that ended, beside whatever comes next. A next one that may start at once
+---starts first: removing is work for the engine, and nobody waits for it.
+function Unit:bury()
+  local dead = self.dead
+  self.dead = nil
+  if dead then self.supervisor.scope:spawn(function() task.shield(dead.remove_container, dead) end) end
 end
 
 ---@param reason string?
@@ -371,8 +385,16 @@ function Unit:follow()
   self.supervisor:fault_point(self, "decided")
 end
 
+---Waits until nothing of the last generation is left.
+function Unit:clear()
+  local dead = self.dead
+  self.dead = nil
+  if dead then task.shield(dead.remove_container, dead) end
+end
+
 ---Waits for a reason to do something.
 function Unit:rest()
+  self:clear()
   self:enter(self.blocked and "failed" or self.wanted == "down" and "stopped" or self.verdict or "stopped")
   self.down:set()
   while not self:should_run() and not self.removed do self.changed:wait() end
@@ -392,6 +414,7 @@ function Unit:main()
       self:rest()
     end
   end
+  self:clear()
   self.forgotten = true
   self.supervisor.store:remove(self.name)
   self:enter "removed"
@@ -442,6 +465,7 @@ end
 
 ---Runs main, and keeps a fault in it to this plugin.
 function Unit:run()
+  local _ <close> = setmetatable({}, { __close = function() self:clear() end })
   local ok, err = xpcall(self.main, errors.traced, self)
   if ok then return end
   if errors.is(err, "CANCELLED") then error(err, 0) end
