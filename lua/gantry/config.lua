@@ -3,6 +3,7 @@
 --- config.lua: a plugin's config: what a policy or a program wrote, checked against the schema and put into the one
 --- form that the rest of gantry reads.
 
+local deep_copy = require "gantry.deep_copy"
 local errors = require "gantry.errors"
 local image = require "gantry.image"
 local rules = require "gantry.schema.rules"
@@ -78,15 +79,6 @@ function config.validate(fields, origin)
   return read
 end
 
----@param value any
----@return any
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  local result = {}
-  for key, one in pairs(value) do result[key] = copy(one) end
-  return result
-end
-
 ---@param old any
 ---@param new any
 ---@return boolean
@@ -100,10 +92,10 @@ end
 ---@param changes table
 ---@return table
 local function merge(base, changes)
-  local result = copy(base)
+  local result = deep_copy.of(base)
   for key, new in pairs(changes) do
     local old = base[key]
-    if both_maps(old, new) then result[key] = merge(old, new) else result[key] = copy(new) end
+    if both_maps(old, new) then result[key] = merge(old, new) else result[key] = deep_copy.of(new) end
   end
   return result
 end

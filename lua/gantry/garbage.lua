@@ -7,8 +7,8 @@ local LABEL = require("gantry.container").LABEL
 local core = require "gantry.core"
 local errors = require "gantry.errors"
 local json = require "gantry.json"
-local leftovers = require "gantry.plugin.leftovers"
 local memory = require "gantry.plugin.memory"
+local ownership = require "gantry.ownership"
 local removal = require "gantry.plugin.removal"
 local state_dir = require "gantry.state_dir"
 
@@ -21,30 +21,8 @@ local garbage = {}
 ---@field state string? the container's
 ---@field path string? the directory's
 
----@param path string
----@return string? root, string? name
-local function split(path)
-  return (path or ""):match("^(.*)/([^/]+)$")
-end
-
----Locks a directory whose owner is dead.
----@param path string
----@return table? directory
----@return boolean unowned also where there is none; false where it is held, or where that cannot be known
-local function lock(path)
-  local root, name = split(path)
-  if not root then return nil, false end
-  local directory = core.socket_dir.adopt(root, name)
-  return directory, directory ~= nil or core.system.stat(path) == nil
-end
-
----@param path string
----@return boolean
-local function is_unowned(path)
-  local directory, unowned = lock(path)
-  if directory then directory:close() end
-  return unowned
-end
+-- Where the owner cannot be known nothing is taken away: whoever asked for it can look.
+local UNOWNED = { dead = true, no_directory = true }
 
 ---The containers that `gantry up` keeps account of.
 ---@param environment table<string, string>?
@@ -64,14 +42,14 @@ end
 ---@param list gantry.Garbage[]
 ---@return table<string, boolean>? directories of all containers of this user's, gantry.Error?
 local function find_containers(list, engine, options)
-  local containers, err = engine:list { [LABEL.owner] = leftovers.owner() }
+  local containers, err = ownership.containers(engine)
   if not containers then return nil, err end
   local kept, directories = supervised(options.environment), {}
   for _, container in ipairs(containers) do
     local path = container.Labels[LABEL.directory] or ""
-    local here = options.all or split(path) == options.runtime_dir
+    local here = options.all or ownership.split(path) == options.runtime_dir
     directories[path] = true
-    if here and not kept[container.Id] and is_unowned(path) then
+    if here and not kept[container.Id] and UNOWNED[ownership.state(path)] then
       list[#list + 1] = { kind = "container", name = container.Labels[LABEL.plugin], container = container.Id,
         state = container.State, path = path }
     end
@@ -86,7 +64,8 @@ local function find_directories(list, root, used)
   for _, name in ipairs(core.files.list(root) or {}) do
     local path = root .. "/" .. name
     local status = core.system.stat(path)
-    if status and status.type == "directory" and not name:find("^%.") and not used[path] and is_unowned(path) then
+    local candidate = status and status.type == "directory" and not name:find("^%.") and not used[path]
+    if candidate and UNOWNED[ownership.state(path)] then
       list[#list + 1] = { kind = "directory", name = name, path = path }
     end
   end
@@ -137,10 +116,10 @@ end
 ---@param environment table<string, string>?
 ---@return boolean? removed, gantry.Error? err
 function garbage.remove(engine, item, environment)
-  local directory, unowned
+  local directory, state
   if item.path then
-    directory, unowned = lock(item.path)
-    if not unowned then
+    directory, state = ownership.lock(item.path)
+    if not UNOWNED[state] then
       return nil, errors.new("IN_USE", ("remove %s: a living gantry holds it by now"):format(garbage.describe(item)))
     end
   end

@@ -34,8 +34,8 @@ describe("gantry exec, killed", function()
     end,
   }
 
-  ---Kills all that looks after a plugin as if at one instant. Stopped first: the stand-in replaces a guardian as soon as
-  ---it is killed, and a guardian that sees the stand-in killed cleans up.
+  ---Kills all that looks after a plugin as if at one instant. Stopped first: the stand-in replaces a guardian as soon
+  ---as it is killed, and a guardian that sees the stand-in killed cleans up.
   ---@param policy string
   local function kill_all(policy)
     local found, numbers = hosts.processes(policy), {}

@@ -4,7 +4,7 @@
 --- every signal, and nothing left behind, after kill -9 either.
 
 local json = require "gantry.json"
-local leftovers = require "gantry.plugin.leftovers"
+local ownership = require "gantry.ownership"
 local support = require "engine.support"
 local task = require "gantry.task"
 
@@ -92,7 +92,7 @@ describe("gantry run", function()
     assert.are.equal(1, #left)
 
     -- The same labels, but for another owner: not ours to remove.
-    local labels = leftovers.labels("kv", runtime_dir .. "/kv")
+    local labels = ownership.labels("kv", runtime_dir .. "/kv")
     labels["gantry.owner"] = "4294967294@elsewhere"
     local other = assert(support.engine():create("gantry-test-other-" .. runtime_dir:match("%x+$"),
       { Image = "gantry-test-kv:latest", Labels = labels }))

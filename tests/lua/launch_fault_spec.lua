@@ -9,7 +9,7 @@
 local core = require "gantry.core"
 local errors = require "gantry.errors"
 local gantry = require "gantry"
-local leftovers = require "gantry.plugin.leftovers"
+local ownership = require "gantry.ownership"
 local task = require "gantry.task"
 
 local OURS <const>, OTHER <const> = ("a"):rep(64), ("b"):rep(64)
@@ -185,7 +185,7 @@ describe("a launch on an odd engine", function()
   end)
 
   it("asks for leftovers by plugin, owner and directory", function()
-    local labels = leftovers.labels("odd", folder .. "/odd")
+    local labels = ownership.labels("odd", folder .. "/odd")
     local asked
     local engine = new_engine { list = function(_, wanted)
       asked = wanted

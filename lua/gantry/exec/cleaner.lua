@@ -3,10 +3,10 @@
 --- exec/cleaner.lua: what a guardian has done when the process that the host held has ended: the container and the
 --- socket directory of that launch are taken away, then those of launches all of whose guardians were killed.
 
-local container = require "gantry.container"
+local LABEL = require("gantry.container").LABEL
 local core = require "gantry.core"
 local engines = require "gantry.engine"
-local leftovers = require "gantry.plugin.leftovers"
+local ownership = require "gantry.ownership"
 local removal = require "gantry.plugin.removal"
 local task = require "gantry.task"
 
@@ -51,23 +51,20 @@ end
 ---@param name string
 ---@return boolean? gone nil where a living process holds it
 local function remove_directory(root, name)
-  local directory, err = core.socket_dir.adopt(root, name)
-  if directory then
-    directory:remove()
-    return true
-  end
-  return err.code ~= "SOCKET_DIR_BUSY" or nil
+  local directory, state = ownership.lock(root .. "/" .. name)
+  if directory then directory:remove() end
+  return state ~= "alive" or nil
 end
 
----Takes away what nobody looks after any more: whoever does holds the lock on the socket directory.
+---Takes away what nobody looks after any more: whoever does holds the lock on the socket directory, of the name that
+---the launch wrote down. Only a dead owner's: a directory that is gone has just been removed by somebody, who removes
+---its container too, or is in a file system that we do not see.
 ---@param engine gantry.Engine
 local function sweep(engine)
-  local LABEL = container.LABEL
-  for _, one in ipairs(engine:list { [LABEL.owner] = leftovers.owner() } or {}) do
-    local name, path = one.Labels[LABEL.exec], one.Labels[LABEL.directory]
-    local root = name and path and path:sub(-#name - 1) == "/" .. name and path:sub(1, -#name - 2)
-    -- Where there is none, somebody has just removed it, or it is in a file system that we do not see.
-    local directory = root and core.socket_dir.adopt(root, name)
+  for _, one in ipairs(ownership.containers(engine) or {}) do
+    local path, written_down = one.Labels[LABEL.directory], one.Labels[LABEL.exec]
+    local _, name = ownership.split(path)
+    local directory = name and name == written_down and ownership.lock(path)
     if directory and removal.remove(engine, one.Id) then directory:remove() end
   end
 end

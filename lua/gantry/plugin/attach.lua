@@ -9,6 +9,7 @@ local core = require "gantry.core"
 local errors = require "gantry.errors"
 local memory = require "gantry.plugin.memory"
 local output = require "gantry.plugin.output"
+local ownership = require "gantry.ownership"
 local removal = require "gantry.plugin.removal"
 local rpc = require "gantry.rpc"
 local runtime_dir = require "gantry.runtime_dir"
@@ -250,9 +251,7 @@ end
 ---@param found gantry.Found
 ---@return table? directory locked
 local function ownerless_directory(found)
-  if found.launcher ~= "gantry" then return nil end
-  local root, name = found.directory:match("^(.*)/([^/]+)$")
-  return (core.socket_dir.adopt(root, name))
+  return found.launcher == "gantry" and (ownership.lock(found.directory)) or nil
 end
 
 ---@param found gantry.Found

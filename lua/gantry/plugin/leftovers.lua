@@ -3,9 +3,9 @@
 --- plugin/leftovers.lua: containers that a killed gantry left behind. They are known by three labels: the plugin, its
 --- owner and its socket directory. Whoever holds the lock on that directory may remove them: their owner is dead.
 
-local LABEL = require("gantry.container").LABEL
 local core = require "gantry.core"
 local memory = require "gantry.plugin.memory"
+local ownership = require "gantry.ownership"
 local removal = require "gantry.plugin.removal"
 local task = require "gantry.task"
 
@@ -13,19 +13,6 @@ local leftovers = {}
 
 -- Seconds for which what is removed may still be listed, and between two looks.
 local PATIENCE <const>, RETRY <const> = 5, 0.02
-
----The owner that this process is: another user's containers, or another machine's on a shared engine, are not ours.
----@return string
-function leftovers.owner()
-  return ("%d@%s"):format(core.system.euid(), core.system.hostname())
-end
-
----@param name string the plugin's
----@param directory string its socket directory
----@return table<string, string>
-function leftovers.labels(name, directory)
-  return { [LABEL.plugin] = name, [LABEL.owner] = leftovers.owner(), [LABEL.directory] = directory }
-end
 
 ---@param containers table[]
 ---@param own string?
@@ -53,7 +40,7 @@ end
 ---@return string[]? ids of the removed containers
 ---@return gantry.Error?
 function leftovers.remove(engine, name, directory, own)
-  local labels, removed = leftovers.labels(name, directory), {}
+  local labels, removed = ownership.labels(name, directory), {}
   local until_when = core.loop.clock() + PATIENCE
   -- An engine lists a container that it is still creating before it can remove it: gone is what is listed no more.
   while true do

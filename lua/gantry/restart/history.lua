@@ -2,6 +2,7 @@
 --
 --- restart/history.lua: what a policy is told of the past, from the state of the decision core.
 
+local deep_copy = require "gantry.deep_copy"
 local strategies = require "gantry.restart.strategies"
 local units = require "gantry.units"
 
@@ -58,24 +59,15 @@ local function last_exits(exits, clock)
   return list
 end
 
----@param value any
----@return any
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  local result = {}
-  for key, one in pairs(value) do result[key] = copy(one) end
-  return result
-end
-
 ---The second argument of a policy's function. Nothing in it leads back to the launcher's own tables.
 ---@param state gantry.RestartState
 ---@param facts { random: fun(): number, config: table?, time: number? }
 ---@return table
 function history.view(state, facts)
   local view = {
-    restarts = state.restarts, generation = state.generation, state = copy(state.memory),
+    restarts = state.restarts, generation = state.generation, state = deep_copy.of(state.memory),
     exits = last_exits(state.exits, state.clock), last_delay = state.last_delay, time = facts.time,
-    config = copy(facts.config or {}), consecutive = history.level(state, strategies.DEFAULT.reset_after) + 1,
+    config = deep_copy.of(facts.config or {}), consecutive = history.level(state, strategies.DEFAULT.reset_after) + 1,
   }
   view.last = view.exits[2] -- the first is the end that is decided on
 
