@@ -6,6 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -209,6 +213,15 @@ static int system_write(lua_State *L)
     return 1;
 }
 
+/* system.is_writable(fd) -> boolean: whether a write of up to 4096 bytes would not block now. */
+static int system_is_writable(lua_State *L)
+{
+    struct pollfd entry = {.fd = (int)luaL_checkinteger(L, 1), .events = POLLOUT};
+
+    lua_pushboolean(L, poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0);
+    return 1;
+}
+
 /* system.dial(path) -> true | nil, err: whether somebody listens on a Unix socket. The connection is dropped at once;
  * it never waits. */
 static int system_dial(lua_State *L)
@@ -253,6 +266,16 @@ static int system_socket_pair(lua_State *L)
     return 2;
 }
 
+/* system.trim_memory(): gives freed memory back to the system, where the C library can. */
+static int system_trim_memory(lua_State *L)
+{
+    (void)L;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+    return 0;
+}
+
 /* system.close(fd): for descriptors that were handed out as numbers. */
 static int system_close(lua_State *L)
 {
@@ -276,8 +299,10 @@ static const luaL_Reg functions[] = {
     {"is_terminal", system_is_terminal},
     {"random", system_random},
     {"write", system_write},
+    {"is_writable", system_is_writable},
     {"socket_pair", system_socket_pair},
     {"close", system_close},
+    {"trim_memory", system_trim_memory},
     {"dial", system_dial},
     {NULL, NULL},
 };

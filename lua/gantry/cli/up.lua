@@ -11,15 +11,17 @@ local hclog = require "gantry.hclog"
 local json = require "gantry.json"
 local log_files = require "gantry.supervisor.log_files"
 local paths = require "gantry.supervisor.paths"
+local printable = require "gantry.cli.printable"
 local progress = require "gantry.cli.progress"
 local report = require "gantry.cli.report"
 local service_manager = require "gantry.cli.service_manager"
 local supervisor = require "gantry.supervisor"
 local task = require "gantry.task"
+local tidying = require "gantry.cli.tidying"
 local writer = require "gantry.cli.writer"
 
 local STDERR <const> = 2
-local GARBAGE_PAUSE <const> = 125 -- per cent of what is in use, before the collector begins anew
+local GARBAGE_PAUSE <const> = 150 -- per cent of what is in use, before the collector begins anew
 
 local up = {
   summary = "Keep the plugins of a directory of policies running, until a signal ends it. They run on without it.",
@@ -39,6 +41,7 @@ function up.configure(parser)
 end
 
 ---@class gantry.Up
+---@field printable fun(text: string): string what events and output go through as text
 local Up = {}
 Up.__index = Up
 
@@ -47,7 +50,7 @@ function Up:event(event)
     return self.writer:write(json.encode { time = event.time, plugin = event.plugin, kind = event.kind,
       message = event.text } .. "\n")
   end
-  self.writer:write(("%s: %s: %s\n"):format(event.plugin or "gantry", event.kind, event.text))
+  self.writer:write(self.printable(("%s: %s: %s\n"):format(event.plugin or "gantry", event.kind, event.text)))
 end
 
 ---@param name string
@@ -68,7 +71,8 @@ function Up:output(name, stream, bytes)
     self.logs[key] = self.logs[key] or core.lines.new(64 * 1024)
     return self.logs[key]:feed(bytes, function(line) self:json_line(name, stream, line) end)
   end
-  self.logs[name] = self.logs[name] or progress.log(name, function(text) self.writer:write(text) end)
+  self.logs[name] = self.logs[name]
+    or progress.log(name, function(text) self.writer:write(self.printable(text)) end)
   self.logs[name]:feed(stream, bytes)
 end
 
@@ -122,7 +126,10 @@ function Up:main()
     directory = self.options.directory, engine = engine, state_dir = self.options.state,
     fault_point = os.getenv "GANTRY_FAULT_POINT",
     on_started = function() self.manager:tell "READY=1" end,
-    on_state = function(units) self.manager:status(units) end,
+    on_state = function(units)
+      self.manager:status(units)
+      self.tidying:note()
+    end,
     on_event = function(event) self:event(event) end,
     on_output = function(name, stream, bytes) self:output(name, stream, bytes) end,
   }
@@ -136,6 +143,7 @@ function Up:main()
     function(name) self:on_signal(name) end)
   local scope <close> = task.scope()
   scope:spawn(self.manager.keep_alive, self.manager)
+  scope:spawn(self.tidying.run, self.tidying)
   local ok, failure = made:run()
   self.server:close()
   made:close()
@@ -145,7 +153,8 @@ end
 function up.run(arguments)
   -- It lives long and mostly rests: garbage is better given back than kept for speed.
   collectgarbage("incremental", GARBAGE_PAUSE)
-  local self = setmetatable({ options = arguments, logs = {}, manager = service_manager.new() }, Up)
+  local self = setmetatable({ options = arguments, logs = {}, manager = service_manager.new(),
+    tidying = tidying.new(), printable = printable.filter(STDERR) }, Up)
   self.writer = writer.new(STDERR)
   local ok, err = task.run(self.main, self)
   self.writer:flush()

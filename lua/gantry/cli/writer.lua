@@ -102,6 +102,7 @@ function Writer:write(text)
   if text == "" or self:overflows(text) then return end
   self:put(text)
   if not self.watch then return self:flush() end
+  if self.resting and core.system.is_writable(self.fd) and not self:write_piece() then return end
   if self.resting then
     self.resting, self.empty = false, task.event()
     self.watch = task.loop():watch(self.fd, "w", function() self:flush_some() end)

@@ -52,6 +52,15 @@ local function pin_error(plugin)
     image.Id, digests ~= "" and " (" .. digests .. ")" or ""))
 end
 
+---What matters of an image as long as its plugin lives.
+---@param image table as the engine has it
+---@return table
+local function essence(image)
+  local inner = image.Config or {}
+  return { Id = image.Id, Size = image.Size, Config = { Entrypoint = inner.Entrypoint, Cmd = inner.Cmd,
+    WorkingDir = inner.WorkingDir, User = inner.User } }
+end
+
 ---Looks an image up and holds it against the pin; nothing is pulled.
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
@@ -62,6 +71,7 @@ function find_image.look_up(plugin)
   if not image then return nil, err end
   plugin.image = image
   if config.sha256 and not pinned(image, config.sha256) then return nil, pin_error(plugin) end
+  plugin.image = essence(image)
   plugin:event("image", { reference = plugin.reference, id = image.Id })
   return true
 end

@@ -12,6 +12,7 @@ local handshake = require "gantry.plugin.handshake"
 local leftovers = require "gantry.plugin.leftovers"
 local memory = require "gantry.plugin.memory"
 local output = require "gantry.plugin.output"
+local ownership = require "gantry.ownership"
 local refusal = require "gantry.plugin.refusal"
 local rootless = require "gantry.plugin.rootless"
 local rpc = require "gantry.rpc"
@@ -125,7 +126,7 @@ function launch.request(plugin, path)
   local config = plugin.config
   local groups, err = container_groups(plugin)
   if not groups then return nil, err end
-  local labels = leftovers.labels(plugin.name, path)
+  local labels = ownership.labels(plugin.name, path)
   labels[container.LABEL.version] = require("gantry.version")
   for key, value in pairs(plugin.options.labels or {}) do labels[key] = value end
   local caller = plugin.options.environment or core.system.environment()
@@ -151,7 +152,7 @@ local function create(plugin)
   end
   local request, unbuildable = launch.request(plugin, plugin.directory:path())
   if not request then return nil, unbuildable end
-  plugin.request, plugin.directory_path = request, plugin.directory:path()
+  plugin.request, plugin.directory_path = plugin.config.debug and request or nil, plugin.directory:path()
 
   plugin.container_name = plugin.container_name or ("gantry-%s-%s"):format(plugin.name, core.system.random(4))
   -- Not to be left half-way: what the engine is creating has to be known to be removed.

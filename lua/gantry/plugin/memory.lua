@@ -53,10 +53,11 @@ end
 ---@return boolean ok
 function memory.keep(plugin)
   local environment = plugin.options.environment
-  local ok, err = core.files.make_directory(folder(environment), PRIVATE_FOLDER)
-  if ok then
-    ok, err = core.files.replace(path_of(plugin.container, environment), assert(json.encode(record_of(plugin))) .. "\n",
-      PRIVATE_FILE)
+  local path, text = path_of(plugin.container, environment), assert(json.encode(record_of(plugin))) .. "\n"
+  local ok, err = core.files.replace(path, text, PRIVATE_FILE)
+  if not ok then
+    ok, err = core.files.make_directory(folder(environment), PRIVATE_FOLDER)
+    if ok then ok, err = core.files.replace(path, text, PRIVATE_FILE) end
   end
   if not ok and plugin.certificate then
     plugin:event("warning", { text = ("nobody can attach to this plugin later, for its key cannot be kept: %s; set "

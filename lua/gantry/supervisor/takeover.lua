@@ -5,29 +5,23 @@
 
 local LABEL = require("gantry.container").LABEL
 local core = require "gantry.core"
-local leftovers = require "gantry.plugin.leftovers"
 local memory = require "gantry.plugin.memory"
+local ownership = require "gantry.ownership"
 local removal = require "gantry.plugin.removal"
 
 local takeover = {}
-
----@param directory string
----@return string? root, string? name
-local function split(directory)
-  return (directory or ""):match("^(.*)/([^/]+)$")
-end
 
 ---Containers of this user's on this machine, by the plugin's name.
 ---@param engine gantry.Engine
 ---@param root string? only those whose socket directory is in here
 ---@return table<string, table[]>? found, gantry.Error? err
 function takeover.list(engine, root)
-  local containers, err = engine:list { [LABEL.owner] = leftovers.owner() }
+  local containers, err = ownership.containers(engine)
   if not containers then return nil, err end
   local found = {}
   for _, container in ipairs(containers) do
     local name = container.Labels[LABEL.plugin]
-    local folder = split(container.Labels[LABEL.directory])
+    local folder = ownership.split(container.Labels[LABEL.directory])
     if name and folder and (not root or folder == root) then
       found[name] = found[name] or {}
       table.insert(found[name], container)
@@ -36,24 +30,14 @@ function takeover.list(engine, root)
   return found
 end
 
----Whether a living process holds the container's socket directory.
----@param container table
----@return boolean
-local function is_held(container)
-  local root, name = split(container.Labels[LABEL.directory])
-  local directory, err = core.socket_dir.adopt(root, name)
-  if directory then directory:close() end
-  return not directory and err.code == "SOCKET_DIR_BUSY"
-end
-
----Removes a container, and its directory with it.
+---Removes a container, and its directory with it, unless another living process owns it. A directory that cannot be
+---locked holds nothing up: all of them are in the supervisor's own runtime directory, and one plugin has one container.
 ---@param engine gantry.Engine
 ---@param container table
 ---@return boolean removed
 function takeover.remove(engine, container)
-  local root, name = split(container.Labels[LABEL.directory])
-  local directory, err = core.socket_dir.adopt(root, name)
-  if not directory and err.code == "SOCKET_DIR_BUSY" then return false end
+  local directory, state = ownership.lock(container.Labels[LABEL.directory])
+  if state == "alive" then return false end
   local gone = removal.remove(engine, container.Id)
   if directory then directory:remove() end
   return gone == true
@@ -90,7 +74,7 @@ end
 ---@return gantry.AdoptionFacts?
 local function facts_without_record(unit, container)
   if container.State ~= "running" then return nil end
-  local facts = facts_of(unit, container.Id, split(container.Labels[LABEL.directory]))
+  local facts = facts_of(unit, container.Id, ownership.split(container.Labels[LABEL.directory]))
   return facts.handshake and facts
 end
 
@@ -108,7 +92,8 @@ local function facts_for(unit, had_record, containers)
   end
 end
 
----Brings a unit up to date with what runs: adopts its generation, decides on one that ended, removes the rest.
+---Brings a unit up to date with what runs: adopts its generation, decides on one that ended, removes the rest. Where
+---nothing is left, its first launch need not look for leftovers.
 ---@param unit gantry.Unit
 ---@param had_record boolean
 ---@param containers table[] with the unit's name
@@ -120,12 +105,16 @@ function takeover.resume(unit, had_record, containers)
   elseif unit.restart.live then
     unit:launch_was_broken_off()
   end
+  local clean = true
   for _, container in ipairs(containers) do
     local ours = unit.plugin and unit.plugin.container == container.Id
-    if not ours and not is_held(container) and takeover.remove(engine, container) then
+    if not ours and takeover.remove(engine, container) then
       unit:note("state", ("removed container %s, left by an earlier supervisor"):format(container.Id:sub(1, 12)))
+    elseif not ours then
+      clean = false
     end
   end
+  if clean then engine.swept[unit.supervisor.runtime_dir .. "/" .. unit.name] = true end
 end
 
 return takeover
