@@ -90,6 +90,14 @@ func (e *engine) start(id string) error {
 	return e.ask(http.MethodPost, "/containers/"+url.PathEscape(id)+"/start")
 }
 
+// learnExit waits until a container has stopped, and asks how it ended: the answer to the wait has the exit code alone.
+func (e *engine) learnExit(id string) error {
+	if err := e.ask(http.MethodPost, "/containers/"+url.PathEscape(id)+"/wait"); err != nil {
+		return err
+	}
+	return e.ask(http.MethodGet, "/containers/"+url.PathEscape(id)+"/json")
+}
+
 func (e *engine) remove(id string) error {
 	return e.ask(http.MethodDelete, "/containers/"+url.PathEscape(id)+"?force=1&v=1")
 }

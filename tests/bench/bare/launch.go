@@ -21,6 +21,7 @@ type launcher struct {
 	engine  *engine
 	image   string
 	args    []string
+	labels  map[string]string
 	cookie  string
 	network bool
 }
@@ -132,7 +133,7 @@ func (l *launcher) end(plugin *running, err error) error {
 func (l *launcher) config(directory string) map[string]interface{} {
 	type object = map[string]interface{}
 	return object{
-		"Image": l.image, "Cmd": l.args, "NetworkDisabled": !l.network,
+		"Image": l.image, "Cmd": l.args, "NetworkDisabled": !l.network, "Labels": l.labels,
 		"Env": []string{l.cookie, "PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR=" + socketDirectory},
 		"HostConfig": object{
 			"LogConfig": object{"Type": "none"}, "CapDrop": []string{"ALL"},

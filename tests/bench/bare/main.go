@@ -4,7 +4,8 @@
 // the socket. It is what the launchers are measured against.
 //
 // For every line "launch" on stdin it makes one launch, removes the container, and prints one JSON line; -n launches
-// without being asked. With -flood it reads so many bytes of the plugin's output and prints their rate instead.
+// without being asked. With -flood it reads so many bytes of the plugin's output and prints their rate instead; with
+// -again it keeps one plugin running until stdin ends.
 package main
 
 import (
@@ -23,15 +24,26 @@ func main() {
 	flag.StringVar(&l.image, "image", "gantry-demo-kv:latest", "image of the plugin")
 	args := flag.String("args", "", "arguments of the plugin, separated by spaces")
 	flag.StringVar(&l.cookie, "cookie", "GANTRY_KV_COOKIE=6f1b0f6a2d5e4c7f9a83b1d0c2e47a55", "magic cookie, `KEY=VALUE`")
+	label := flag.String("label", "", "label of the containers, `KEY=VALUE`")
 	flag.BoolVar(&l.network, "network", true, "give the container a network")
 	count := flag.Int("n", 0, "launch so many times instead of reading stdin")
 	flood := flag.Int64("flood", 0, "read so many `BYTES` of output instead, and print their rate")
+	again := flag.Bool("again", false, "keep one plugin running instead, and tell of its deaths")
 	policy := flag.String("exec", "", "compare with the launch of this executable `POLICY`")
 	flag.Parse()
 	l.args = strings.Fields(*args)
+	if key, value, given := strings.Cut(*label, "="); given {
+		l.labels = map[string]string{key: value}
+	}
 
 	if *flood > 0 {
 		report(l.flood(*flood))
+		return
+	}
+	if *again {
+		if err := l.again(); err != nil {
+			report(nil, err)
+		}
 		return
 	}
 	for asked := requests(*count); asked(); {

@@ -5,7 +5,8 @@
 //
 // For every line "launch" on stdin it makes one launch, kills the plugin, waits until its container is gone, and prints
 // one JSON line; -n launches without being asked. With -flood it reads so many bytes of the plugin's output and prints
-// their rate and the share of them that arrived instead; with -at-once it begins so many launches at the same time.
+// their rate and the share of them that arrived instead; with -at-once it begins so many launches at the same time;
+// with -again it keeps one plugin running until stdin ends.
 package main
 
 import (
@@ -26,15 +27,20 @@ func main() {
 	image := flag.String("image", "gantry-demo-kv:latest", "image of the plugin")
 	args := flag.String("args", "", "arguments of the plugin, separated by spaces")
 	cookie := flag.String("cookie", "GANTRY_KV_COOKIE=6f1b0f6a2d5e4c7f9a83b1d0c2e47a55", "magic cookie, `KEY=VALUE`")
+	label := flag.String("label", "", "label of the containers, `KEY=VALUE`")
 	network := flag.Bool("network", true, "give the container a network")
 	flag.BoolVar(&l.tls, "tls", false, "use AutoMTLS")
 	log := flag.Bool("log", false, "log on stderr as a host does that gives go-plugin no logger; else nothing is logged")
 	count := flag.Int("n", 0, "launch so many times instead of reading stdin")
 	together := flag.Int("at-once", 0, "launch so many at the same time instead, and print when they were ready")
+	again := flag.Bool("again", false, "keep one plugin running instead, and tell of its deaths")
 	flood := flag.Int64("flood", 0, "read so many `BYTES` of output instead, and print their rate")
 	flag.Parse()
 	l.container.Image, l.container.Tag, _ = strings.Cut(*image, ":")
 	l.container.Args = strings.Fields(*args)
+	if key, value, given := strings.Cut(*label, "="); given {
+		l.container.Labels = map[string]string{key: value}
+	}
 	l.container.DisableNetwork = !*network
 	l.handshake.MagicCookieKey, l.handshake.MagicCookieValue, _ = strings.Cut(*cookie, "=")
 
@@ -48,6 +54,12 @@ func main() {
 	}
 	if *flood > 0 {
 		report(l.flood(*flood))
+		return
+	}
+	if *again {
+		if err := l.again(); err != nil {
+			report(nil, err)
+		}
 		return
 	}
 	for asked := requests(*count); asked(); {
