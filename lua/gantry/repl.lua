@@ -24,8 +24,8 @@ local PATIENCE <const> = 200000
 local QUIET = { image = true, created = true, started = true, ready = true, stopping = true, pull = true }
 
 ---@class gantry.ReplOptions
----@field write fun(text: string) whole lines of output
----@field notice fun(text: string) whole lines about what happened meanwhile
+---@field write fun(text: string) whole lines of output; they may hold text of a plugin's, as it came
+---@field notice fun(text: string) whole lines about what happened meanwhile; the same holds of them
 ---@field width (fun(): integer)? columns
 ---@field engine string? its address
 ---@field guardian gantry.Guardian?
@@ -68,11 +68,11 @@ end
 ---@param name string
 ---@return gantry.LogText log, fun(kind: string, fields: table) on_event
 function Session:handlers(name)
-  local log = progress.log(name, function(text) self.options.notice(show.safe(text)) end)
+  local log = progress.log(name, self.options.notice)
   return log, function(kind, fields)
     if kind == "exit" then log:finish() end
     local line = not QUIET[kind] and progress.line(name, kind, fields)
-    if line then self.options.notice(show.safe(line)) end
+    if line then self.options.notice(line) end
   end
 end
 
@@ -187,11 +187,11 @@ function repl.describe_error(err)
   if errors.is(err) then
     local more = err.diagnosis and diagnosis.lines(err.diagnosis) or {}
     for _, other in ipairs(err.all or {}) do more[#more + 1] = other.message end
-    return show.safe(err.message), more
+    return err.message, more
   end
   if type(err) == "table" and err.text then err = err.text end
   if type(err) ~= "string" then return "error: " .. show.value(err), {} end
-  return show.safe((err:gsub("\nstack traceback:.*$", ""))), {}
+  return (err:gsub("\nstack traceback:.*$", "")), {}
 end
 
 ---What a chunk gave, as text; nil where there is nothing to show.

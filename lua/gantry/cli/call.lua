@@ -9,6 +9,7 @@ local exit_codes = require "gantry.cli.exit_codes"
 local gantry = require "gantry"
 local json_text = require "gantry.protobuf.json_text"
 local listing = require "gantry.cli.call_list"
+local printable = require "gantry.cli.printable"
 local progress = require "gantry.cli.progress"
 local report = require "gantry.cli.report"
 local task = require "gantry.task"
@@ -99,12 +100,12 @@ function Run:launch()
   local policy, err = gantry.load(options.policy, { engine = options.engine, name = options.name, verb = "call" })
   if not policy then return nil, err end
   local name = options.name or policy.name
-  local log = progress.log(name, function(text) io.stderr:write(text) end)
+  local log = progress.log(name, printable.write_stderr)
   return gantry.launch(policy, {
     engine = options.engine, name = name,
     on_event = function(kind, fields)
       local line = (options.verbose or kind == "warning") and progress.line(name, kind, fields)
-      if line then io.stderr:write(line) end
+      if line then printable.write_stderr(line) end
     end,
     on_output = function(stream, bytes)
       if options.verbose then log:feed(stream, bytes) end
@@ -169,7 +170,7 @@ function Run:work()
   if not self.options.list then return self:call() end
   local text, failure = listing.text(plugin, self.options.method, self.options.json)
   if not text then return self:call_failure(failure) end
-  print_line(text)
+  if self.options.json then print_line(text) else printable.write_stdout(text, "\n") end
   return exit_codes.OK
 end
 

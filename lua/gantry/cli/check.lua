@@ -7,6 +7,7 @@ local errors = require "gantry.errors"
 local exit_codes = require "gantry.cli.exit_codes"
 local gantry = require "gantry"
 local json = require "gantry.json"
+local printable = require "gantry.cli.printable"
 
 local check = {
   summary = "Check policies: each finding with file and line. Nothing is started.",
@@ -36,7 +37,7 @@ local function findings(path, options)
 end
 
 local function print_text(path, found, base)
-  for _, err in ipairs(found) do io.stdout:write(err.message, "\n") end
+  for _, err in ipairs(found) do printable.write_stdout(err.message, "\n") end
   if #found > 0 or not core.system.is_terminal(1) then return end
   io.stdout:write(path, base and ": ok, a base for others (it names no image)\n" or ": ok\n")
 end

@@ -5,6 +5,7 @@
 local client = require "gantry.control.client"
 local exit_codes = require "gantry.cli.exit_codes"
 local json = require "gantry.json"
+local printable = require "gantry.cli.printable"
 local report = require "gantry.cli.report"
 
 local control = {}
@@ -44,7 +45,7 @@ function control.follow(arguments, path, show)
   local one, err = client.open(arguments.control)
   if not one then return report.failure(err, arguments) end
   local ok, failure = one:follow(path, function(value)
-    io.stdout:write(arguments.json and json.encode(value) or show(value), "\n")
+    if arguments.json then io.stdout:write(json.encode(value), "\n") else printable.write_stdout(show(value), "\n") end
     io.stdout:flush()
   end)
   one:close()
@@ -61,11 +62,11 @@ function control.outcome(wanted)
   return function(value)
     local more = value.detail and (": " .. value.detail) or value.address and ", unix:" .. value.address.string or ""
     if value.state == wanted then
-      io.stdout:write(("%s: %s%s\n"):format(value.name, value.state, more))
+      printable.write_stdout(("%s: %s%s\n"):format(value.name, value.state, more))
       return exit_codes.OK
     end
-    io.stderr:write(("gantry: plugin '%s' is %s, not %s%s (see gantry why %s)\n"):format(value.name, value.state,
-      wanted, more, value.name))
+    printable.write_stderr(("gantry: plugin '%s' is %s, not %s%s (see gantry why %s)\n"):format(value.name,
+      value.state, wanted, more, value.name))
     return exit_codes.PLUGIN
   end
 end

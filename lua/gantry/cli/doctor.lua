@@ -5,6 +5,7 @@
 local doctor = require "gantry.doctor"
 local exit_codes = require "gantry.cli.exit_codes"
 local json = require "gantry.json"
+local printable = require "gantry.cli.printable"
 local task = require "gantry.task"
 
 local verb = {
@@ -22,8 +23,8 @@ local MARK = { ok = "ok", warning = "warning", problem = "PROBLEM" }
 ---@param findings gantry.Finding[]
 local function print_text(findings)
   for _, one in ipairs(findings) do
-    io.stdout:write(("%-8s %s: %s\n"):format(MARK[one.level], one.check, one.message))
-    if one.remedy then io.stdout:write("         ", one.remedy, "\n") end
+    printable.write_stdout(("%-8s %s: %s\n"):format(MARK[one.level], one.check, one.message))
+    if one.remedy then printable.write_stdout("         ", one.remedy, "\n") end
   end
 end
 

@@ -6,6 +6,7 @@ local exit_codes = require "gantry.cli.exit_codes"
 local gantry = require "gantry"
 local garbage = require "gantry.garbage"
 local json = require "gantry.json"
+local printable = require "gantry.cli.printable"
 local report = require "gantry.cli.report"
 local runtime_dir = require "gantry.runtime_dir"
 
@@ -27,7 +28,7 @@ local function print_list(list, done, arguments)
     io.stdout:write(assert(json.encode { [arguments.dry_run and "found" or "removed"] = json.array(list) }), "\n")
     return
   end
-  for _, item in ipairs(list) do io.stdout:write(done, " ", garbage.describe(item), "\n") end
+  for _, item in ipairs(list) do printable.write_stdout(done, " ", garbage.describe(item), "\n") end
 end
 
 function gc.run(arguments)

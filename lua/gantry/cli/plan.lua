@@ -5,6 +5,7 @@
 local exit_codes = require "gantry.cli.exit_codes"
 local gantry = require "gantry"
 local json = require "gantry.json"
+local printable = require "gantry.cli.printable"
 local report = require "gantry.cli.report"
 
 local plan = {
@@ -38,14 +39,13 @@ local function flatten(value, path, lines)
 end
 
 local function print_text(found)
-  io.stdout:write(("%s: would create on %s (API %s), from image %s (%s…)\n"):format(found.name, found.engine,
-    found.api, found.image,
-    found.image_id:sub(1, 19)))
+  printable.write_stdout(("%s: would create on %s (API %s), from image %s (%s…)\n"):format(found.name, found.engine,
+    found.api, found.image, found.image_id:sub(1, 19)))
   local lines = {}
   flatten(found.request, "", lines)
   local width = 0
   for _, line in ipairs(lines) do width = math.max(width, #line[1]) end
-  for _, line in ipairs(lines) do io.stdout:write(("  %-" .. width .. "s  %s\n"):format(line[1], line[2])) end
+  for _, line in ipairs(lines) do printable.write_stdout(("  %-" .. width .. "s  %s\n"):format(line[1], line[2])) end
 end
 
 function plan.run(arguments)

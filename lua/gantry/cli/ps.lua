@@ -3,6 +3,7 @@
 --- cli/ps.lua: `gantry ps`: the plugins of a running supervisor.
 
 local control = require "gantry.cli.control"
+local printable = require "gantry.cli.printable"
 local table_text = require "gantry.cli.table_text"
 local units = require "gantry.units"
 
@@ -25,7 +26,7 @@ local function print_table(value)
     rows[#rows + 1] = { plugin.name, plugin.state, plugin.uptime and units.format_seconds(plugin.uptime) or "-",
       tostring(plugin.restarts), plugin.image, last_exit(plugin) }
   end
-  io.stdout:write(table_text.format(rows))
+  printable.write_stdout(table_text.format(rows))
 end
 
 return {

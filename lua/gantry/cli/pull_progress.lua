@@ -3,6 +3,7 @@
 --- cli/pull_progress.lua: a pull on a terminal, as the docker command shows it: one line a layer, rewritten in place.
 --- Elsewhere come plain lines, without those that only count bytes.
 
+local printable = require "gantry.cli.printable"
 local units = require "gantry.units"
 
 local pull_progress = {}
@@ -13,10 +14,11 @@ local BAR_WIDTH <const> = 40
 local UP <const>, DOWN <const>, ERASE <const> = "\27[%dA", "\27[%dB", "\27[2K"
 local NO_WRAP <const>, WRAP <const> = "\27[?7l", "\27[?7h"
 
----@param text string of an engine's
----@return string without control characters
-local function printable(text)
-  return (text:gsub("%c", "?"))
+---@param message gantry.PullMessage
+---@return string on one line
+local function status_text(message)
+  local text = (message.id and message.id .. ": " or "") .. message.status
+  return (text:gsub("[\t\n]", " "))
 end
 
 ---@param message gantry.PullMessage
@@ -36,7 +38,7 @@ end
 ---@return string?
 function pull_progress.line(message)
   if not message.status or message.current then return nil end
-  return printable((message.id and message.id .. ": " or "") .. message.status)
+  return status_text(message)
 end
 
 ---@class gantry.PullProgress the lines of one pull on a terminal
@@ -53,7 +55,7 @@ end
 ---@param message gantry.PullMessage
 function PullProgress:feed(message)
   if not message.status then return end
-  local text = printable(self.prefix .. (message.id and message.id .. ": " or "") .. message.status) .. bar(message)
+  local text = printable.text(self.prefix .. status_text(message)) .. bar(message)
   local row = message.id and self.row_of[message.id]
   if not row then
     self.rows = self.rows + 1

@@ -4,11 +4,12 @@
 
 local control = require "gantry.cli.control"
 local exit_codes = require "gantry.cli.exit_codes"
+local printable = require "gantry.cli.printable"
 
 ---@param value table
 ---@return integer?
 local function show(value)
-  for _, finding in ipairs(value.findings) do io.stderr:write("gantry: ", finding, "\n") end
+  for _, finding in ipairs(value.findings) do printable.write_stderr("gantry: ", finding, "\n") end
   io.stdout:write(("%d plugin%s\n"):format(#value.plugins, #value.plugins == 1 and "" or "s"))
   return #value.findings > 0 and exit_codes.POLICY or nil
 end

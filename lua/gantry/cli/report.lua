@@ -6,6 +6,7 @@ local diagnosis = require "gantry.plugin.diagnosis"
 local errors = require "gantry.errors"
 local exit_codes = require "gantry.cli.exit_codes"
 local json = require "gantry.json"
+local printable = require "gantry.cli.printable"
 
 local report = {}
 
@@ -26,7 +27,7 @@ end
 local function print_chain(err)
   local cause = err.cause
   while cause do
-    io.stderr:write(("  cause:  %s (%s)\n"):format(errors.is(cause) and cause.message or tostring(cause),
+    printable.write_stderr(("  cause:  %s (%s)\n"):format(errors.is(cause) and cause.message or tostring(cause),
       errors.is(cause) and cause.code or "no code"))
     cause = errors.is(cause) and cause.cause or nil
   end
@@ -46,9 +47,10 @@ function report.failure(list, options)
     return exit_codes.of(list[1])
   end
   for _, err in ipairs(list) do
-    io.stderr:write("gantry: ", err.message, "\n")
-    for _, line in ipairs(err.diagnosis and diagnosis.lines(err.diagnosis) or {}) do io.stderr:write("  ", line,
-      "\n") end
+    printable.write_stderr("gantry: ", err.message, "\n")
+    for _, line in ipairs(err.diagnosis and diagnosis.lines(err.diagnosis) or {}) do
+      printable.write_stderr("  ", line, "\n")
+    end
     if options.verbose then
       io.stderr:write("  code:   ", err.code, "\n")
       print_chain(err)

@@ -7,6 +7,7 @@ local core = require "gantry.core"
 local exit_codes = require "gantry.cli.exit_codes"
 local gantry = require "gantry"
 local json = require "gantry.json"
+local printable = require "gantry.cli.printable"
 local progress = require "gantry.cli.progress"
 local pull_progress = require "gantry.cli.pull_progress"
 local report = require "gantry.cli.report"
@@ -32,6 +33,7 @@ function run.configure(parser)
 end
 
 ---@class gantry.Run what one `gantry run` holds
+---@field printable fun(text: string): string what text of the plugin's and of the engine's goes through
 local Run = {}
 Run.__index = Run
 
@@ -86,7 +88,7 @@ function Run:event(kind, fields)
     return self.pull:feed(fields)
   end
   local line = progress.line(self.name, kind, fields)
-  if line then self.writer:write(line) end
+  if line then self.writer:write(self.printable(line)) end
 end
 
 function Run:launch()
@@ -96,7 +98,7 @@ function Run:launch()
   if not policy then return nil, err end
   self.name = self.options.name or policy.name
   if self.options.debug then policy.config.debug = policy.config.debug or true end
-  self.log = progress.log(self.name, function(text) self.writer:write(text) end)
+  self.log = progress.log(self.name, function(text) self.writer:write(self.printable(text)) end)
   return gantry.launch(policy, {
     engine = self.options.engine, name = self.name,
     on_event = function(kind, fields) self:event(kind, fields) end,
@@ -142,7 +144,8 @@ function Run:main()
 end
 
 function run.run(arguments)
-  local self = setmetatable({ options = arguments, signals_seen = 0, stop_requested = task.event() }, Run)
+  local self = setmetatable({ options = arguments, signals_seen = 0, stop_requested = task.event(),
+    printable = printable.filter(STDERR) }, Run)
   self.writer = writer.new(STDERR, {
     on_full = function() if self.plugin then self.plugin:pause_output() end end,
     on_drained = function() if self.plugin then self.plugin:resume_output() end end,

@@ -4,6 +4,7 @@
 
 local exit_codes = require "gantry.cli.exit_codes"
 local json = require "gantry.json"
+local printable = require "gantry.cli.printable"
 local report = require "gantry.cli.report"
 local table_text = require "gantry.cli.table_text"
 local text = require "gantry.restart.text"
@@ -112,7 +113,7 @@ function simulate.run(arguments)
   local steps, err = require("gantry.simulate").run(arguments.policy, ends,
     { engine = arguments.engine, seed = arguments.seed })
   if not steps then return report.failure(err, arguments) end
-  if arguments.json then print_json(steps) else io.stdout:write(simulate.format(steps)) end
+  if arguments.json then print_json(steps) else printable.write_stdout(simulate.format(steps)) end
   return exit_codes.OK
 end
 

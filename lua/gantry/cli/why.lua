@@ -3,6 +3,7 @@
 --- cli/why.lua: `gantry why`: what happened to a plugin, and why what was done about it was done.
 
 local control = require "gantry.cli.control"
+local printable = require "gantry.cli.printable"
 
 ---@param time number
 ---@return string with the day where it is another one
@@ -14,7 +15,7 @@ end
 ---@param value table
 local function print_entries(value)
   for _, entry in ipairs(value.entries) do
-    io.stdout:write(("%s  %-8s  %s\n"):format(clock_time(entry.time), entry.kind, entry.text))
+    printable.write_stdout(("%s  %-8s  %s\n"):format(clock_time(entry.time), entry.kind, entry.text))
   end
 end
 

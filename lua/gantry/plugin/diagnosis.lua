@@ -89,18 +89,13 @@ local function quoted(list)
   return "[" .. table.concat(parts, ", ") .. "]"
 end
 
----@param text string a line of a plugin's, which may hold anything
----@return string without control characters
-local function printable(text)
-  return (text:gsub("[%c\127]", function(byte) return byte == "\t" and byte or ("\\x%02x"):format(byte:byte()) end))
-end
-
----The lines below the message, each `label: text`.
+---The lines below the message, each `label: text`. They hold what the plugin wrote as it wrote it: control characters
+---are shown or not by whoever prints them.
 ---@param found gantry.Diagnosis
 ---@return string[]
 function diagnosis.lines(found)
   local lines = {}
-  for _, one in ipairs(found.output) do lines[#lines + 1] = ("%s: %s"):format(one.stream, printable(one.line)) end
+  for _, one in ipairs(found.output) do lines[#lines + 1] = ("%s: %s"):format(one.stream, one.line) end
   if #found.output == 0 then lines[1] = "output: none" end
   if found.image then
     local id = found.image_id and (" (%s…)"):format(found.image_id:sub(1, 19)) or ""
@@ -109,7 +104,9 @@ function diagnosis.lines(found)
     lines[#lines + 1] = ("image:  %s%s, entrypoint %s, runtime %s"):format(found.image, id, command,
       found.runtime or "the engine's default")
   end
-  for _, entry in ipairs(found.environment or {}) do lines[#lines + 1] = "env:    " .. printable(entry) end
+  for _, entry in ipairs(found.environment or {}) do
+    lines[#lines + 1] = "env:    " .. entry:gsub("\n", "\\x0a") -- a certificate has several lines
+  end
   if found.by_hand then lines[#lines + 1] = "by hand: " .. found.by_hand end
   if found.hint then lines[#lines + 1] = "hint:   " .. found.hint end
   if found.kept then

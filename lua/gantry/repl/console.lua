@@ -8,6 +8,7 @@ local complete = require "gantry.repl.complete"
 local core = require "gantry.core"
 local errors = require "gantry.errors"
 local history = require "gantry.repl.history"
+local printable = require "gantry.cli.printable"
 local repl = require "gantry.repl"
 local task = require "gantry.task"
 
@@ -36,9 +37,9 @@ function Console:paint(colour, text)
   return colour .. text .. PLAIN
 end
 
----Writes whole lines; a line that is being typed goes below them.
+---Writes whole lines as they are; a line that is being typed goes below them.
 ---@param text string
-function Console:write(text)
+function Console:put(text)
   if text == "" then return end
   self.editor:hide()
   io.stdout:write(text)
@@ -46,20 +47,27 @@ function Console:write(text)
   self.editor:show()
 end
 
+---Writes whole lines of anybody's.
+---@param text string
+function Console:write(text)
+  self:put(printable.text(text))
+end
+
 ---Writes lines about what happened by itself.
+---@param text string
 function Console:notice(text)
-  self:write((text:gsub("[^\n]+", function(line) return self:paint(DIM, line) end)))
+  self:put((printable.text(text):gsub("[^\n]+", function(line) return self:paint(DIM, line) end)))
 end
 
 ---@param err any
 function Console:write_error(err)
   if errors.is(err, "INTERRUPTED") then self:write "\n" end -- the terminal has shown ^C
   local line, more = repl.describe_error(err)
-  local lines = { self:paint(RED, line), "\n" }
+  local lines = { self:paint(RED, printable.text(line)), "\n" }
   for _, text in ipairs(more) do
-    lines[#lines + 1] = "  " .. self:paint(DIM, text) .. "\n"
+    lines[#lines + 1] = "  " .. self:paint(DIM, printable.text(text)) .. "\n"
   end
-  self:write(table.concat(lines))
+  self:put(table.concat(lines))
 end
 
 -- ---- keys ----

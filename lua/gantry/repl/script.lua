@@ -6,6 +6,7 @@
 local core = require "gantry.core"
 local errors = require "gantry.errors"
 local exit_codes = require "gantry.cli.exit_codes"
+local printable = require "gantry.cli.printable"
 local repl = require "gantry.repl"
 local report = require "gantry.cli.report"
 local task = require "gantry.task"
@@ -23,8 +24,8 @@ local function fail(err, options)
   if errors.is(err, "INTERRUPTED") then return exit_codes.FAILED end
   if errors.is(err) then return report.failure(err, options) end
   local line = repl.describe_error(err)
-  io.stderr:write("gantry: ", line, "\n")
-  if options.verbose and type(err) == "table" and err.traceback then io.stderr:write(err.traceback, "\n") end
+  printable.write_stderr("gantry: ", line, "\n")
+  if options.verbose and type(err) == "table" and err.traceback then printable.write_stderr(err.traceback, "\n") end
   return exit_codes.FAILED
 end
 
@@ -41,7 +42,7 @@ local function run(session, options, on_start)
   if result.err ~= nil then return fail(result.err, options) end
   local shown, failure = session:show(result.values)
   if failure then return fail(failure, options) end
-  if shown then io.stdout:write(shown) end
+  if shown then printable.write_stdout(shown) end
   return exit_codes.OK
 end
 
@@ -51,10 +52,10 @@ function script.run(options)
   local running, signalled, closing
   local session = repl.new {
     engine = options.engine, guardian = options.guardian,
-    write = function(text) io.stdout:write(text) end,
+    write = function(text) io.stdout:write(text) end, -- what a program prints, it may mean for the terminal
     notice = function(text)
       io.stdout:flush()
-      io.stderr:write(text)
+      printable.write_stderr(text)
     end,
     interrupted = function() return core.signals.pending "INT" or core.signals.pending "TERM" end,
   }

@@ -2,6 +2,8 @@
 --
 --- repl/show.lua: a value as a person reads it: on one line where it fits, else one entry a line; as Lua writes it.
 
+local printable = require "gantry.cli.printable"
+
 local show = {}
 
 -- Of a table: so deep, and so many entries; of a text: so many bytes. More than that is cut, and says so.
@@ -13,11 +15,9 @@ for word in ("and break do else elseif end false for function goto if in local n
 local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" }
 
 ---@param text string
----@return string with what a terminal would act on escaped
+---@return string as it stands in a Lua string, with what a terminal would act on escaped
 local function escape(text)
-  local escaped = text:gsub('[%c"\\\127]', function(byte) return ESCAPES[byte] or ("\\x%02x"):format(byte:byte()) end)
-  if utf8.len(escaped) then return (escaped:gsub("\u{80}[\u{80}-\u{9f}]", "?")) end
-  return (escaped:gsub("[\128-\255]", function(byte) return ("\\x%02x"):format(byte:byte()) end))
+  return printable.text((text:gsub('[\t\n\r"\\]', ESCAPES)))
 end
 
 ---@param text string
@@ -137,16 +137,6 @@ end
 ---@return string
 function show.value(value, width)
   return text_of(value, { width = width or 80, above = {} }, 0)
-end
-
----A text that comes from elsewhere as it may be written to a terminal: control characters escaped, lines kept.
----@param text string
----@return string
-function show.safe(text)
-  return (text:gsub("[%c\127]", function(byte)
-    if byte == "\n" or byte == "\t" then return byte end
-    return ("\\x%02x"):format(byte:byte())
-  end))
 end
 
 return show
