@@ -113,7 +113,8 @@ end
 ---One API call that answers with JSON values, a line each, for as long as it likes.
 ---@param method string
 ---@param path string below the version
----@param options { action: string, headers: string[]?, on_value: fun(value: table) }
+---@param options { action: string, headers: string[]?, on_open: fun()?, on_value: fun(value: table) } on_open: the
+--- engine has agreed
 ---@return boolean? ended, gantry.Error? err
 function Docker:stream(method, path, options)
   local status
@@ -124,7 +125,10 @@ function Docker:stream(method, path, options)
   end
   local response, err = exchange(self.http, {
     method = method, path = "/v" .. self.api .. path, headers = options.headers,
-    on_headers = function(code) status = code end,
+    on_headers = function(code)
+      status = code
+      if options.on_open and not failed(code) then options.on_open() end
+    end,
     on_data = function(bytes)
       if failed(status) then refusal[#refusal + 1] = bytes else lines:feed(bytes, on_line) end
     end,
@@ -304,14 +308,31 @@ function Docker:remove(id)
   return nil, err
 end
 
+---@param labels table<string, string>
+---@return string[] filter as the engine takes it
+local function label_filter(labels)
+  local wanted = {}
+  for key, value in pairs(labels) do wanted[#wanted + 1] = key .. "=" .. value end
+  return json.array(wanted)
+end
+
+---Follows what happens to containers, from now on, until the engine ends it.
+---@param which { labels: table<string, string>, kinds: string[] } kinds such as "die"
+---@param handlers { on_open: fun(), on_event: fun(event: table) }
+---@return boolean? ended, gantry.Error? err
+function Docker:events(which, handlers)
+  local filters = assert(json.encode { type = json.array { "container" }, event = json.array(which.kinds),
+    label = label_filter(which.labels) })
+  return self:stream("GET", "/events?filters=" .. escape(filters), { action = "follow the engine's events",
+    on_open = handlers.on_open, on_value = handlers.on_event })
+end
+
 ---All containers, running or not, that carry every one of these labels.
 ---@param labels table<string, string>
 ---@return table[]? containers Id, Names, State, Labels, Created
 ---@return gantry.Error?
 function Docker:list(labels)
-  local wanted = {}
-  for key, value in pairs(labels) do wanted[#wanted + 1] = key .. "=" .. value end
-  local filters, err = json.encode { label = json.array(wanted) }
+  local filters, err = json.encode { label = label_filter(labels) }
   if not filters then return nil, err end
   return self:call("GET", "/containers/json?all=1&filters=" .. escape(filters), { action = "list containers",
     list = SHAPES.listed })

@@ -37,6 +37,15 @@ local function uptime(state)
   return math.max(0, finished - started) -- of a very short life, the engine may note the end before the start
 end
 
+---@param code integer
+---@param oom boolean
+---@return "exit"|"signal"|"oom" cause, string? signal
+local function cause_of(code, oom)
+  if oom then return "oom", nil end
+  local signal = code > 128 and SIGNALS[code - 128] or nil
+  return signal and "signal" or "exit", signal
+end
+
 ---@param state table the State of the engine's inspect of a stopped container
 ---@param requested boolean
 ---@return gantry.Exit
@@ -44,17 +53,19 @@ function exit.from_state(state, requested)
   if state.Status == "created" and state.ExitCode == 0 then
     return exit.unknown("engine_error", "the engine does not know that it was started", requested)
   end
-  local code = state.ExitCode
-  local cause, signal = "exit", nil
-  if state.OOMKilled then
-    cause = "oom"
-  elseif code and code > 128 and SIGNALS[code - 128] then
-    cause, signal = "signal", SIGNALS[code - 128]
-  end
+  local cause, signal = cause_of(state.ExitCode or 0, state.OOMKilled)
   local message = state.Error
-  return { cause = cause, code = code, signal = signal, error = message ~= "" and message or nil,
-    uptime = uptime(state),
-    requested = requested, known = true }
+  return { cause = cause, code = state.ExitCode, signal = signal, error = message ~= "" and message or nil,
+    uptime = uptime(state), requested = requested, known = true }
+end
+
+---@param death gantry.Death
+---@param requested boolean
+---@return gantry.Exit
+function exit.from_death(death, requested)
+  local cause, signal = cause_of(death.code, death.oom)
+  return { cause = cause, code = death.code, signal = signal, uptime = death.uptime, requested = requested,
+    known = true }
 end
 
 ---@param cause "lost"|"engine_error"

@@ -20,6 +20,8 @@ local plugin = {}
 
 -- Seconds: an exit is told this long after the output ended; a killed container's end; an engine that is away.
 local EXIT_PATIENCE <const>, KILL_PATIENCE <const>, ENGINE_PATIENCE <const> = 2, 10, 60
+-- Seconds: what the engine's events tell comes this long after the output ended, if at all.
+local EVENT_PATIENCE <const> = 0.25
 local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 2
 
 ---@class gantry.Plugin
@@ -44,6 +46,7 @@ Plugin.__index = Plugin
 ---@field environment table<string, string>? the caller's, for pass_env; the process's own where nil
 ---@field on_event fun(kind: string, fields: table)? progress: image, leftovers, warning, created, started, ready, exit
 ---@field on_output fun(stream: "stdout"|"stderr", bytes: string)? the plugin's output, in any chunks
+---@field deaths gantry.Deaths? what the engine's events tell of ends, asked before the engine itself
 ---@field keeps_container boolean? the container of a plugin that ended stays until plugin:remove_container()
 
 ---@param config gantry.Config
@@ -111,9 +114,20 @@ function Plugin:settled(inspected)
   return inspected
 end
 
+---What the engine's events tell of the end. SIGKILL of a plugin with a limit, which we did not send, is no answer: that
+---memory ran out may be told later.
+---@return gantry.Exit?
+function Plugin:told_exit()
+  local death = self.options.deaths and self.options.deaths:await(self.container, EVENT_PATIENCE)
+  if not death or death.code == 137 and self.config.memory and not death.oom and not self.killing then return nil end
+  return exit.from_death(death, self.state == "stopping")
+end
+
 ---Waits for the end of the process, bounded, and reads how it went.
 ---@return gantry.Exit? exit, gantry.Error? err nil, nil where it still runs
 function Plugin:try_read_exit()
+  local told = self:told_exit()
+  if told then return told end
   local requested = self.state == "stopping"
   local stopped, err = task.deadline(EXIT_PATIENCE, self.engine.wait, self.engine, self.container)
   local inspected, failure = self.engine:inspect(self.container)

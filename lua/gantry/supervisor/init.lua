@@ -4,9 +4,12 @@
 --- plugin, the queue of launches and the watch on the policies. It survives its own death: plugins run on, and the next
 --- one takes them over. Nothing is printed: events and output go to whoever made it.
 
+local LABEL = require("gantry.container").LABEL
 local core = require "gantry.core"
+local deaths = require "gantry.engine.deaths"
 local errors = require "gantry.errors"
 local order = require "gantry.supervisor.order"
+local ownership = require "gantry.ownership"
 local pacing = require "gantry.supervisor.pacing"
 local paths = require "gantry.supervisor.paths"
 local policies = require "gantry.supervisor.policies"
@@ -306,6 +309,8 @@ function Supervisor:run()
     if self.inotify then self.inotify:close() end
   end })
   self:watch_files()
+  self.deaths = deaths.new(self.engine, { [LABEL.owner] = ownership.owner() })
+  scope:spawn(self.deaths.run, self.deaths)
   local ok, err = self:reload()
   if not ok then return nil, err end
   if self.options.on_started then self.options.on_started() end

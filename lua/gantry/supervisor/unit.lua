@@ -218,7 +218,7 @@ end
 function Unit:launch_options(release)
   return {
     engine = self.supervisor.engine, name = self.name, runtime_dir = self.supervisor.runtime_dir,
-    keeps_container = true,
+    keeps_container = true, deaths = self.supervisor.deaths,
     on_output = function(stream, bytes) self.supervisor:output(self, stream, bytes) end,
     on_event = function(kind, fields) self:on_launch_event(kind, fields, release) end,
   }

@@ -1,0 +1,114 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- engine/deaths.lua: how containers ended, as the engine's stream of events tells it. An engine answers to wait and
+--- inspect only once it has taken a container's network down, some 50 ms after its process has ended; its events come
+--- at once. They are no more than a short cut: what they do not tell, or not in time, is to be inspected.
+
+local core = require "gantry.core"
+local task = require "gantry.task"
+
+local deaths = {}
+
+-- Seconds between two attempts to follow the stream of an engine that is away.
+local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 5
+
+-- Containers that are remembered: others may never be asked for.
+local MOST <const> = 4096
+
+---@class gantry.Death
+---@field code integer the exit code
+---@field oom boolean whether the engine has told that memory ran out; it may do so a moment later
+---@field uptime number? seconds, by the engine's clock; nil where its start was not seen
+
+---@class gantry.Deaths
+---@field engine gantry.Engine
+---@field labels table<string, string>
+---@field known table<string, { started: number?, oom: boolean?, death: gantry.Death? }> by container id
+---@field order string[] ids of those known, oldest first, from `first` on
+---@field first integer
+---@field connected boolean
+---@field changed gantry.Event set, and replaced, with each death and when the stream ends
+local Deaths = {}
+Deaths.__index = Deaths
+
+---@param engine gantry.Engine
+---@param labels table<string, string> of the containers that matter
+---@return gantry.Deaths
+function deaths.new(engine, labels)
+  return setmetatable({ engine = engine, labels = labels, known = {}, order = {}, first = 1, connected = false,
+    changed = task.event() }, Deaths)
+end
+
+function Deaths:tell()
+  local changed = self.changed
+  self.changed = task.event()
+  changed:set()
+end
+
+---@param id string
+---@return table
+function Deaths:entry(id)
+  local entry = self.known[id]
+  if entry then return entry end
+  entry = {}
+  self.known[id] = entry
+  self.order[#self.order + 1] = id
+  if #self.order - self.first >= MOST then
+    self.known[self.order[self.first]] = nil
+    self.order[self.first] = false
+    self.first = self.first + 1
+  end
+  return entry
+end
+
+---@param value table an event as the engine has it
+function Deaths:take(value)
+  local actor = value.Actor
+  local id = type(actor) == "table" and actor.ID
+  if type(id) ~= "string" then return end
+  local seconds = (tonumber(value.timeNano) or 0) / 1e9
+  local entry = self:entry(id)
+  if value.Action == "start" then
+    entry.started, entry.oom, entry.death = seconds, nil, nil
+  elseif value.Action == "oom" then
+    entry.oom = true
+  elseif value.Action == "die" then
+    local code = math.tointeger(tonumber((actor.Attributes or {}).exitCode))
+    if not code then return end
+    entry.death = { code = code, oom = entry.oom or false,
+      uptime = entry.started and math.max(0, seconds - entry.started) }
+    self:tell()
+  end
+end
+
+---Follows the stream, again whenever it ends; for a task of its own.
+function Deaths:run()
+  local retry = FIRST_RETRY
+  while true do
+    self.engine:events({ labels = self.labels, kinds = { "start", "oom", "die" } }, {
+      on_open = function() self.connected, retry = true, FIRST_RETRY end,
+      on_event = function(value) self:take(value) end,
+    })
+    self.connected = false
+    self:tell()
+    task.sleep(retry)
+    retry = math.min(retry * 2, LONGEST_RETRY)
+  end
+end
+
+---How a container ended.
+---@param id string
+---@param seconds number to wait for the event
+---@return gantry.Death? death nil where the events do not tell
+function Deaths:await(id, seconds)
+  local until_when = core.loop.clock() + seconds
+  while self.connected do
+    local entry = self.known[id]
+    if entry and entry.death then return entry.death end
+    local rest, changed = until_when - core.loop.clock(), self.changed
+    if rest <= 0 then return nil end
+    task.deadline(rest, changed.wait, changed)
+  end
+end
+
+return deaths
