@@ -9,7 +9,7 @@ local task = require "gantry.task"
 
 local pacing = {}
 
-local FIRST <const>, MOST <const> = 2, 16
+local FIRST <const>, MOST <const> = 3, 16
 -- Starts that are counted at least before a number is judged; after so many at the best one, others are tried again.
 local FEWEST <const>, SETTLED <const> = 4, 40
 -- So many times as many starts a second are worth more at a time.

@@ -5,7 +5,8 @@
 //
 // For every line "launch" on stdin it makes one launch, removes the container, and prints one JSON line; -n launches
 // without being asked. With -flood it reads so many bytes of the plugin's output and prints their rate instead; with
-// -again it keeps one plugin running until stdin ends.
+// -at-once it begins so many launches, a few of them under way at a time, and prints when they were ready; with -again it
+// keeps one plugin running until stdin ends.
 package main
 
 import (
@@ -29,6 +30,8 @@ func main() {
 	count := flag.Int("n", 0, "launch so many times instead of reading stdin")
 	flood := flag.Int64("flood", 0, "read so many `BYTES` of output instead, and print their rate")
 	again := flag.Bool("again", false, "keep one plugin running instead, and tell of its deaths")
+	together := flag.Int("at-once", 0, "launch so many at the same time instead, and print when they were ready")
+	inFlight := flag.Int("in-flight", 3, "of these, so many are under way at a time")
 	policy := flag.String("exec", "", "compare with the launch of this executable `POLICY`")
 	flag.Parse()
 	l.args = strings.Fields(*args)
@@ -38,6 +41,10 @@ func main() {
 
 	if *flood > 0 {
 		report(l.flood(*flood))
+		return
+	}
+	if *together > 0 {
+		report(l.atOnce(*together, *inFlight))
 		return
 	}
 	if *again {
