@@ -3,8 +3,11 @@
 --- The same cases on every engine: that of DOCKER_HOST, with the runtime of GANTRY_MATRIX_RUNTIME. What an engine
 --- cannot do is skipped by what it showed when it was asked, never by its name alone.
 
+local LABEL = require("gantry.container").LABEL
+local deaths = require "gantry.engine.deaths"
 local gantry = require "gantry"
 local matrix = require "engines.matrix"
+local ownership = require "gantry.ownership"
 local support = require "engine.support"
 local task = require "gantry.task"
 local wire = require "gantry.wire"
@@ -164,6 +167,20 @@ describe("on " .. matrix.engine, function()
     assert.is_true(plugin:kill("KILL"))
     local exit = plugin:wait()
     assert.are.same({ "signal", "KILL", 137, false }, { exit.cause, exit.signal, exit.code, exit.requested })
+  end)
+
+  case("events", function()
+    task.run(function()
+      local followed = deaths.new(engine, { [LABEL.owner] = ownership.owner() })
+      local scope <close> = task.scope()
+      scope:spawn(followed.run, followed)
+      local plugin <close> = assert(launch(policy({}, "-exit-after", "300ms", "-exit-code", "7")))
+      local death = assert(followed:await(plugin.container, 30), "no event told of the death")
+      assert.are.same({ 7, false }, { death.code, death.oom })
+      assert.is_true(death.uptime > 0.1)
+      plugin:wait()
+      scope:cancel()
+    end)
   end)
 
   case("stop", function()

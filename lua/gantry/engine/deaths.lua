@@ -23,7 +23,8 @@ local MOST <const> = 4096
 ---@class gantry.Deaths
 ---@field engine gantry.Engine
 ---@field labels table<string, string>
----@field known table<string, { started: number?, oom: boolean?, death: gantry.Death? }> by container id
+---@field known table<string, { started: number?, oom: boolean?, death: gantry.Death?, untold: boolean? }> by container
+--- id; untold: it died, and the engine did not say how
 ---@field order string[] ids of those known, oldest first, from `first` on
 ---@field first integer
 ---@field connected boolean
@@ -61,6 +62,13 @@ function Deaths:entry(id)
   return entry
 end
 
+---@param attributes table? of a death
+---@return integer? code Docker's name for it, or that of Podman before 5
+local function exit_code(attributes)
+  if type(attributes) ~= "table" then return nil end
+  return math.tointeger(tonumber(attributes.exitCode or attributes.containerExitCode))
+end
+
 ---@param value table an event as the engine has it
 function Deaths:take(value)
   local actor = value.Actor
@@ -69,13 +77,13 @@ function Deaths:take(value)
   local seconds = (tonumber(value.timeNano) or 0) / 1e9
   local entry = self:entry(id)
   if value.Action == "start" then
-    entry.started, entry.oom, entry.death = seconds, nil, nil
+    entry.started, entry.oom, entry.death, entry.untold = seconds, nil, nil, nil
   elseif value.Action == "oom" then
     entry.oom = true
   elseif value.Action == "die" then
-    local code = math.tointeger(tonumber((actor.Attributes or {}).exitCode))
-    if not code then return end
-    entry.death = { code = code, oom = entry.oom or false,
+    local code = exit_code(actor.Attributes)
+    entry.untold = code == nil
+    entry.death = code and { code = code, oom = entry.oom or false,
       uptime = entry.started and math.max(0, seconds - entry.started) }
     self:tell()
   end
@@ -104,7 +112,7 @@ function Deaths:await(id, seconds)
   local until_when = core.loop.clock() + seconds
   while self.connected do
     local entry = self.known[id]
-    if entry and entry.death then return entry.death end
+    if entry and (entry.death or entry.untold) then return entry.death end
     local rest, changed = until_when - core.loop.clock(), self.changed
     if rest <= 0 then return nil end
     task.deadline(rest, changed.wait, changed)

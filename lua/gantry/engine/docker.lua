@@ -321,7 +321,8 @@ end
 ---@param handlers { on_open: fun(), on_event: fun(event: table) }
 ---@return boolean? ended, gantry.Error? err
 function Docker:events(which, handlers)
-  local filters = assert(json.encode { type = json.array { "container" }, event = json.array(which.kinds),
+  local kinds = self.kind == "podman" and podman.event_kinds(which.kinds) or which.kinds
+  local filters = assert(json.encode { type = json.array { "container" }, event = json.array(kinds),
     label = label_filter(which.labels) })
   return self:stream("GET", "/events?filters=" .. escape(filters), { action = "follow the engine's events",
     on_open = handlers.on_open, on_value = handlers.on_event })

@@ -57,4 +57,15 @@ function podman.fit(request, info)
   return request
 end
 
+---The kinds of events to ask Podman for. Before 5 it tells of a death as Docker does, "die", but finds it under "died".
+---@param kinds string[] as Docker has them
+---@return string[]
+function podman.event_kinds(kinds)
+  local all = { table.unpack(kinds) }
+  for _, kind in ipairs(kinds) do
+    if kind == "die" then all[#all + 1] = "died" end
+  end
+  return all
+end
+
 return podman
