@@ -408,15 +408,15 @@ int gantry_socket_dir_link(struct gantry_socket_dir *dir, const char *link, cons
         return gantry_fail(err, "SOCKET_NAME_INVALID",
                            "'%.80s' is no target for link %s: it must be %s/ and the name of a socket there", target,
                            link, dir->name);
+    /* No name of a directory or link begins with a dot, and nobody else has our directory's. */
+    snprintf(temporary, sizeof temporary, ".%s.%s.new", dir->name, link);
+    unlinkat(dir->root_fd, temporary, 0);
     if (symlinkat(target, dir->root_fd, link) == 0)
         return 0; /* there was nothing to replace */
     if (fstatat(dir->root_fd, link, &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(status.st_mode))
         return gantry_fail(err, "SOCKET_DIR_FAILED",
                            "make symlink %s beside %s: something else has that name; remove it or use another name",
                            link, dir->path);
-    /* No name of a directory or link begins with a dot, and nobody else has our directory's. */
-    snprintf(temporary, sizeof temporary, ".%s.%s.new", dir->name, link);
-    unlinkat(dir->root_fd, temporary, 0);
     if (symlinkat(target, dir->root_fd, temporary) < 0 || renameat(dir->root_fd, temporary, dir->root_fd, link) < 0) {
         gantry_fail_errno(err, errno, "SOCKET_DIR_FAILED", "make symlink %s beside %s", link, dir->path);
         unlinkat(dir->root_fd, temporary, 0);
