@@ -148,15 +148,15 @@ static enum MHD_Result handle(void *data, struct MHD_Connection *connection, con
     if (request->too_large)
         return refuse_long_body(request);
     request->complete = true;
+    gantry_control_connection_owes_nothing(control, connection);
     gantry_control_request_suspend(request);
     return MHD_YES;
 }
 
 static void completed(void *data, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode how)
 {
-    (void)data;
-    (void)connection;
     (void)how;
+    gantry_control_connection_owes(data, connection);
     if (*state != NULL)
         gantry_control_request_gone(*state);
     *state = NULL;
@@ -229,7 +229,7 @@ static int start(struct gantry_control *control, struct gantry_loop *loop, struc
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, control, MHD_OPTION_LISTEN_SOCKET, options->fd,
         MHD_OPTION_CONNECTION_LIMIT, options->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds, MHD_OPTION_NOTIFY_COMPLETED,
-        completed, NULL, MHD_OPTION_END);
+        completed, control, MHD_OPTION_NOTIFY_CONNECTION, gantry_control_connection_changed, control, MHD_OPTION_END);
     if (control->daemon == NULL) {
         close(options->fd);
         return gantry_fail(err, "CONTROL_FAILED", "start the control server: libmicrohttpd refused");
@@ -237,7 +237,8 @@ static int start(struct gantry_control *control, struct gantry_loop *loop, struc
     info = control->mhd->MHD_get_daemon_info(control->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (info == NULL)
         return gantry_fail(err, "CONTROL_FAILED", "start the control server: libmicrohttpd has no epoll here");
-    if (gantry_timer_new(loop, run, control, &control->timer, err) < 0)
+    if (gantry_timer_new(loop, run, control, &control->timer, err) < 0 ||
+        gantry_timer_new(loop, gantry_control_connection_cut_late, control, &control->patience, err) < 0)
         return -1;
     return gantry_watch_new(loop, info->epoll_fd, EPOLLIN, ready, control, &control->watch, err);
 }
@@ -280,5 +281,6 @@ void gantry_control_free(struct gantry_control *control)
     if (control->daemon != NULL)
         control->mhd->MHD_stop_daemon(control->daemon);
     gantry_timer_free(control->timer);
+    gantry_timer_free(control->patience);
     free(control);
 }

@@ -23,7 +23,7 @@ struct gantry_control_options {
     int fd;                /* a listening stream socket, which the server takes over and closes */
     size_t body_limit;     /* bytes; a longer body is refused with 413 */
     unsigned connections;  /* at most so many at a time */
-    unsigned idle_seconds; /* a client that is slower with its request is dropped */
+    unsigned idle_seconds; /* a client that is slower with its whole request is dropped */
     gantry_control_fn *on_request;
     void *data;
 };

@@ -14,6 +14,8 @@ struct gantry_control {
     struct MHD_Daemon *daemon;
     struct gantry_watch *watch;
     struct gantry_timer *timer;
+    struct gantry_timer *patience; /* with clients that owe a request */
+    struct gantry_control_connection *connections;
     struct gantry_control_request *requests; /* all that have a connection */
     bool resumed;                            /* a connection was: the library has to be run, and will not say so */
     bool *freed;                             /* set where a callback frees the server under it */
@@ -49,5 +51,16 @@ void gantry_control_request_gone(struct gantry_control_request *request);
 /* Holds the connection until there is more to do; and lets it go on. */
 void gantry_control_request_suspend(struct gantry_control_request *request);
 void gantry_control_request_resume(struct gantry_control_request *request);
+
+/* A client's time to send a whole request begins, as it does with its connection; and ends. */
+void gantry_control_connection_owes(struct gantry_control *control, struct MHD_Connection *connection);
+void gantry_control_connection_owes_nothing(struct gantry_control *control, struct MHD_Connection *connection);
+
+/* For the timer: ends the connections that are late. */
+void gantry_control_connection_cut_late(void *data);
+
+/* For the library: a connection is there, or gone. */
+void gantry_control_connection_changed(void *data, struct MHD_Connection *connection, void **context,
+                                       enum MHD_ConnectionNotificationCode how);
 
 #endif

@@ -16,6 +16,7 @@
     FUNCTION(MHD_stop_daemon)                                                                                          \
     FUNCTION(MHD_run)                                                                                                  \
     FUNCTION(MHD_get_timeout)                                                                                          \
+    FUNCTION(MHD_get_connection_info)                                                                                  \
     FUNCTION(MHD_get_daemon_info)                                                                                      \
     FUNCTION(MHD_suspend_connection)                                                                                   \
     FUNCTION(MHD_resume_connection)                                                                                    \

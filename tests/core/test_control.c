@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #define STEPS 2000 /* of 10 ms at most, each */
+#define PLACES 8
 
 static char path[108];
 static struct gantry_loop *loop;
@@ -46,12 +47,11 @@ static void connect_client(void)
     assert_int_equal(0, connect(test.client, (const struct sockaddr *)&address, sizeof address));
 }
 
-static int set_up(void **state)
+static int serve(unsigned idle_seconds)
 {
     struct gantry_control_options options = {
-        .body_limit = 1000, .connections = 8, .idle_seconds = 30, .on_request = keep};
+        .body_limit = 1000, .connections = PLACES, .idle_seconds = idle_seconds, .on_request = keep};
 
-    (void)state;
     memset(&test, 0, sizeof test);
     snprintf(path, sizeof path, "/tmp/gantry-control-%d", getpid());
     if (gantry_loop_new(&loop, &err) < 0 || gantry_control_listen(path, 0660, (gid_t)-1, &options.fd, &err) < 0)
@@ -60,6 +60,18 @@ static int set_up(void **state)
         return -1;
     connect_client();
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return serve(30);
+}
+
+static int set_up_impatient(void **state)
+{
+    (void)state;
+    return serve(1);
 }
 
 static int tear_down(void **state)
@@ -187,6 +199,51 @@ static void test_garbage(void **state)
     await_request();
 }
 
+/* A byte now and then began the library's patience anew each time: such a client was never dropped. A request has its
+ * time as a whole. */
+static void test_client_that_dribbles(void **state)
+{
+    ssize_t size = -1;
+
+    (void)state;
+    send_text("GET / HTTP/1.1\r\nX: ");
+    for (int i = 0; i < STEPS && size != 0 && (size > 0 || errno != ECONNRESET); i++) {
+        (void)send(test.client, "x", 1, MSG_NOSIGNAL);
+        assert_true(gantry_loop_step(loop, 10, &err) >= 0); /* takes the byte */
+        assert_true(gantry_loop_step(loop, 10, &err) >= 0);
+        size = read(test.client, test.answer, sizeof test.answer);
+    }
+    assert_true(size == 0 || errno == ECONNRESET);
+    assert_null(test.request);
+    close(test.client);
+    connect_client();
+    send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_request();
+}
+
+/* A server whose places are all taken does not look at new clients; nor did it when they were free again, for the
+ * library was not run then. A connection that ends has it run. */
+static void test_more_clients_than_places(void **state)
+{
+    int others[PLACES];
+
+    (void)state;
+    for (int i = 0; i < PLACES; i++) {
+        others[i] = test.client;
+        send_text("GET /");
+        assert_true(gantry_loop_step(loop, 10, &err) >= 0);
+        connect_client();
+    }
+    send_text("GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (int i = 0; i < 20; i++)
+        assert_true(gantry_loop_step(loop, 10, &err) >= 0);
+    assert_null(test.request);
+    for (int i = 0; i < PLACES; i++)
+        close(others[i]);
+    await_request();
+    assert_string_equal("/last", gantry_control_request_path(test.request));
+}
+
 static void test_socket(void **state)
 {
     struct stat status;
@@ -217,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_client_that_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_client_that_dribbles, set_up_impatient, tear_down),
+        cmocka_unit_test_setup_teardown(test_more_clients_than_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_socket, set_up, tear_down),
     };
 
