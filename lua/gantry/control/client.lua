@@ -27,6 +27,24 @@ end
 
 local ENOENT <const>, EACCES <const>, ECONNREFUSED <const> = 2, 13, 111
 
+---Who may use a socket, and what somebody else is to do.
+---@param path string
+---@return string
+local function who_may(path)
+  local status = core.system.stat(path)
+  if not status then
+    return "its folder is closed to you: have gantry up started with --control PATH, in a folder that you can enter, "
+      .. "and --control-group GROUP, a group of yours"
+  end
+  local group = core.group.name(status.gid) or tostring(status.gid)
+  if status.gid == 0 then
+    return ("it is for its owner and group '%s': have gantry up started with --control-group GROUP, a group of yours")
+      :format(group)
+  end
+  return ("it is for its owner and the members of group '%s': become one (usermod -aG %s USER, and log in anew)")
+    :format(group, group)
+end
+
 ---@param self gantry.ControlClient
 ---@param err gantry.Error
 ---@return gantry.Error
@@ -36,8 +54,8 @@ local function unreachable(self, err)
       .. "`gantry up DIR`, or name its socket with --control"):format(self.path), { cause = err })
   end
   if err.os_error == EACCES then
-    return errors.new("CONTROL_PERMISSION", ("permission denied on the control socket %s; you must be its owner or a "
-      .. "member of its group"):format(self.path), { cause = err })
+    return errors.new("CONTROL_PERMISSION", ("permission denied on the control socket %s; %s"):format(self.path,
+      who_may(self.path)), { cause = err })
   end
   return err:wrap("speak to gantry up at " .. self.path)
 end
