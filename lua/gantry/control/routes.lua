@@ -99,9 +99,7 @@ local function reload(supervisor)
   local ok, err = supervisor:reload()
   if not ok then return nil, err end
   local findings = {}
-  for _, one in ipairs(supervisor.broken or {}) do
-    for _, finding in ipairs(one.errors) do findings[#findings + 1] = finding.message end
-  end
+  for i, finding in ipairs(supervisor.policies:findings()) do findings[i] = finding.message end
   return { plugins = json.array(view.all(supervisor)), findings = json.array(findings) }
 end
 

@@ -15,13 +15,14 @@ local SOFT = { restart = true, on_exit = true, health = true, after = true, stop
 ---@class gantry.PolicySet
 ---@field directory string
 ---@field files table<string, { policy: gantry.Policy?, errors: gantry.Error[]?, texts: table<string, string> }> by path
+---@field path_of table<string, string> of the policy in force, by the plugin's name
 local Set = {}
 Set.__index = Set
 
 ---@param directory string
 ---@param options { engine: gantry.Engine }
 function policies.new(directory, options)
-  return setmetatable({ directory = directory, options = options, files = {} }, Set)
+  return setmetatable({ directory = directory, options = options, files = {}, path_of = {} }, Set)
 end
 
 ---@param path string
@@ -69,17 +70,33 @@ end
 ---Puts a policy under its name, unless another file has it.
 local function enter(set, broken, path, file)
   local policy = file.policy
-  if not policy then return end
-  local other = set[policy.name]
-  if not other then
-    set[policy.name] = policy
-    file.refused = nil
-  elseif not file.refused then
-    file.refused = true
+  local other = policy and set[policy.name]
+  if not policy or not other or other == policy then
+    file.refused, file.refused_for = nil, nil
+    if policy then set[policy.name] = policy end
+  elseif file.refused_for ~= other.path then
     local message = ("%s: there is a plugin '%s' already, from %s; give one of them another name"):format(path,
       policy.name, other.path)
-    broken[#broken + 1] = { path = path, errors = { errors.new("POLICY_NAME_TAKEN", message, { file = path }) } }
+    file.refused, file.refused_for = errors.new("POLICY_NAME_TAKEN", message, { file = path }), other.path
+    broken[#broken + 1] = { path = path, errors = { file.refused } }
   end
+end
+
+---Which policy has which name: the one that had it keeps it, else the first file gets it.
+---@param paths string[] sorted
+---@param files table<string, table>
+---@param broken table[]
+---@return table<string, gantry.Policy> set
+function Set:assign(paths, files, broken)
+  local set = {}
+  for name, path in pairs(self.path_of) do
+    local file = files[path]
+    if file and file.policy and file.policy.name == name then set[name] = file.policy end
+  end
+  for _, path in ipairs(paths) do enter(set, broken, path, files[path]) end
+  self.path_of = {}
+  for name, policy in pairs(set) do self.path_of[name] = policy.path end
+  return set
 end
 
 ---@class gantry.PolicyChanges
@@ -92,7 +109,7 @@ end
 function Set:scan()
   local paths, err = self:paths()
   if not paths then return nil, err end
-  local files, set, broken = {}, {}, {}
+  local files, broken = {}, {}
   for _, path in ipairs(paths) do
     local known = self.files[path]
     local file = known and unchanged(known) and known or self:load(path)
@@ -102,10 +119,22 @@ function Set:scan()
     if file.errors and file ~= known then
       broken[#broken + 1] = { path = path, errors = file.errors, name = file.policy and file.policy.name }
     end
-    enter(set, broken, path, file)
   end
+  local set = self:assign(paths, files, broken)
   self.files = files
   return { set = set, broken = broken }
+end
+
+---@return gantry.Error[] all that is wrong with the files as they are, also what was told before
+function Set:findings()
+  local list, paths = {}, {}
+  for path in pairs(self.files) do paths[#paths + 1] = path end
+  table.sort(paths)
+  for _, path in ipairs(paths) do
+    local file = self.files[path]
+    for _, err in ipairs(file.errors or { file.refused }) do list[#list + 1] = err end
+  end
+  return list
 end
 
 ---Whether some file in the directory cannot be used, so that nobody knows which plugins it would name.
