@@ -117,6 +117,8 @@ int gantry_files_lock(const char *path, int *fd, struct gantry_error *err)
 
     if (locked < 0 && (errno == ENOTDIR || errno == ENOENT))
         locked = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (locked < 0 && errno == EROFS) /* one that is there is locked all the same */
+        locked = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (locked < 0)
         return gantry_fail_errno(err, errno, "LOCK_FAILED", "open %s", path);
     if (flock(locked, LOCK_EX | LOCK_NB) < 0) {

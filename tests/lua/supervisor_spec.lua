@@ -3,12 +3,17 @@
 --- The supervisor's parts that need no engine: pacing of launches, order, the output ring, the store.
 
 local core = require "gantry.core"
+local json = require "gantry.json"
 local journal = require "gantry.supervisor.journal"
 local log_files = require "gantry.supervisor.log_files"
 local order = require "gantry.supervisor.order"
+local restore = require("gantry.supervisor.record").restore
+local record_shape = require "gantry.supervisor.record_shape"
+local restart_asker = require "gantry.restart.asker"
 local restart_core = require "gantry.restart.core"
 local ring = require "gantry.supervisor.ring"
 local store = require "gantry.supervisor.store"
+local restart_text = require "gantry.restart.text"
 local virtual_loop = require "lua.virtual_loop"
 
 describe("pacing", function()
@@ -166,6 +171,123 @@ describe("the store", function()
       one:close()
     end)
   end
+
+  it("sets every file aside that cannot be used, and none over another", function()
+    local one = assert(store.open(folder))
+    for i = 1, 4 do
+      assert(core.files.replace(folder .. "/kv.json", "no record " .. i))
+      assert.is_nil(one:load "kv")
+    end
+    local aside = {}
+    for _, entry in ipairs(assert(core.files.list(folder))) do
+      local file <close> = entry:find "%.bad%-" and io.open(folder .. "/" .. entry) or nil
+      if file then aside[#aside + 1] = file:read "a" end
+    end
+    table.sort(aside)
+    assert.are.same({ "no record 1", "no record 2", "no record 3", "no record 4" }, aside)
+    one:close()
+  end)
+end)
+
+describe("a record", function()
+  ---A record with a value in each of its fields, as a file holds it.
+  local function whole()
+    local state, rule = restart_core.new_state(), function() return "restart", { memory = "1GiB" } end
+    for i = 1, 3 do
+      restart_core.started(state, i, i > 1)
+      restart_core.ready(state, i + 0.25)
+      restart_core.decide(restart_asker.of_config { restart = rule, image = "x" }, state,
+        { cause = "signal", code = 137, signal = "KILL" }, i + 0.5)
+    end
+    restart_core.started(state, 4, true)
+    state.memory = { seen = 3 }
+    return assert(json.decode(assert(json.encode { version = 1, name = "kv", boot = "this", saved = os.time(), due = 7,
+      policy = "/p/kv.lua", wanted = "up", verdict = "failed", automatic = true, restart = state,
+      live = { container = "c", root = "/run", ready = true, ready_ms = 1.5, image_id = "i", stopping = false },
+      last_exit = { cause = "oom", code = 137, signal = "KILL", limit = 1 << 26, error = "e", uptime = 0.5,
+        generation = 3, requested = false, time = 5 },
+      decision = { action = "restart", reason = "r", place = "kv.lua:1", delay = 0.1, generation = 3 },
+      journal = { { time = 1, kind = "exit", text = "t" } } })))
+  end
+
+  ---Uses a record as a supervisor does.
+  local function use(saved)
+    local one = { supervisor = { store = { boot = "this" } } }
+    restore(one, saved)
+    local state = one.restart
+    local generation = ("generation %d of %d"):format(state.generation, state.restarts)
+    restart_core.tick(state, 100)
+    if not state.live then restart_core.started(state, 100, true) end
+    local rule = function(_, history)
+      local last = history.last and history.last.cause .. history.last.ago
+      return "restart", { after = history.backoff { reset_after = "1h" }, reason = last }
+    end
+    local decision = restart_core.decide(restart_asker.of_config { restart = rule, image = "x" }, state,
+      { cause = "exit", code = 1 }, 101)
+    local said = one.last_exit and restart_text.exit_short(one.last_exit)
+    return generation .. restart_text.decision(decision) .. restart_text.changes(state.changes, {}) .. (said or "")
+      .. (one.decision and one.decision.reason or "")
+  end
+
+  ---Calls a function for each place in a value: with the table, the key and the path.
+  local function each_place(value, path, fn)
+    local keys = {}
+    for key in pairs(value) do keys[#keys + 1] = key end
+    for _, key in ipairs(keys) do
+      fn(value, key, path .. "." .. key)
+      if type(value[key]) == "table" then each_place(value[key], path .. "." .. key, fn) end
+    end
+  end
+
+  it("is set aside or can be used, whatever was put in the place of one of its values", function()
+    assert.is_nil(record_shape.wrong(whole()))
+    use(whole())
+    local refused, used = 0, 0
+    local function try(saved, place)
+      if record_shape.wrong(saved) then
+        refused = refused + 1
+      else
+        local ok, err = pcall(use, saved)
+        assert(ok, ("%s: %s"):format(place, err))
+        used = used + 1
+      end
+    end
+    for _, junk in ipairs { true, "x", -1, 1.5, 1e300, {}, { 1 }, { a = 1 }, { { {} } }, json.null } do
+      local places = {}
+      each_place(whole(), "", function(_, _, path) places[#places + 1] = path end)
+      for _, place in ipairs(places) do
+        local saved = whole()
+        each_place(saved, "", function(value, key, path)
+          local gone = junk == json.null and type(key) == "string"
+          if path == place then value[key] = not gone and junk or nil end
+        end)
+        try(saved, place .. " = " .. tostring(junk))
+      end
+    end
+    assert.is_true(refused > 200 and used > 50, refused .. " refused, " .. used .. " used")
+  end)
+
+  it("has its delay go on by the clock of this boot, and over a boot by the hour, never backwards", function()
+    local now = os.time()
+    for _, case in ipairs {
+      { boot = "this", saved = now + 3600, passed = 0 }, { boot = "this", saved = now - 3600, passed = 0 },
+      { boot = "before", saved = now + 3600, passed = 0 }, { boot = "before", saved = now - 60, passed = 60 },
+      { boot = "before", passed = 0 },
+    } do
+      local saved, one = whole(), { supervisor = { store = { boot = "this" } } }
+      local before = saved.restart.clock
+      saved.boot, saved.saved, saved.due = case.boot, case.saved, before + 7200
+      restore(one, saved)
+      local passed = one.restart.clock - before
+      assert.is_true(passed >= case.passed and passed < case.passed + 30, passed)
+      assert.are.equal(before + 7200, one.due)
+      assert.are.equal(case.boot == "this", one.restart.seen ~= nil)
+    end
+    local saved, one = whole(), { supervisor = { store = { boot = "this" } } }
+    saved.due = 1e300
+    restore(one, saved)
+    assert.is_true(one.due <= one.restart.clock + 30 * 86400)
+  end)
 end)
 
 describe("log files", function()

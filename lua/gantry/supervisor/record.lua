@@ -2,6 +2,8 @@
 --
 --- supervisor/record.lua: what the state file of one plugin holds, and how it comes back.
 
+local floors = require "gantry.restart.floors"
+
 local record = {}
 
 ---What of a generation that became ready is needed to find it again; what its launch learned is in
@@ -42,6 +44,7 @@ function record.restore(unit, saved)
   unit.last_exit = type(saved.last_exit) == "table" and saved.last_exit or nil
   unit.decision = type(saved.decision) == "table" and saved.decision or nil
   settle_clock(unit.restart, saved, unit.supervisor.store.boot)
+  if unit.due then unit.due = math.min(unit.due, unit.restart.clock + floors.longest_delay) end
 end
 
 return record

@@ -6,6 +6,7 @@
 local core = require "gantry.core"
 local errors = require "gantry.errors"
 local json = require "gantry.json"
+local record_shape = require "gantry.supervisor.record_shape"
 
 local store = {}
 
@@ -28,8 +29,11 @@ end
 ---@param directory string
 ---@param err gantry.Error
 ---@return gantry.Error
-local function lock_error(directory, err)
-  if err.code ~= "LOCK_BUSY" then return err end
+local function unusable(directory, err)
+  if err.code ~= "LOCK_BUSY" then
+    return errors.new(err.code, ("the state directory %s cannot be used: %s; give another one with --state"):format(
+      directory, err.message), { cause = err })
+  end
   return errors.new("SUPERVISOR_RUNNING", ("another gantry up holds the state directory %s; stop that one, or give "
     .. "this one another with --state"):format(directory), { cause = err })
 end
@@ -38,9 +42,9 @@ end
 ---@return gantry.Store?, gantry.Error?
 function store.open(directory)
   local made, err = core.files.make_directory(directory, tonumber("700", 8))
-  if not made then return nil, err end
+  if not made then return nil, unusable(directory, err) end
   local lock, busy = core.files.lock(directory .. "/lock")
-  if not lock then return nil, lock_error(directory, busy) end
+  if not lock then return nil, unusable(directory, busy) end
   return setmetatable({ directory = directory, lock = lock, boot = boot_id() }, Store)
 end
 
@@ -69,14 +73,23 @@ local function read_record(text, name)
   local record, err = json.decode(text)
   if record == nil then return nil, err.message end
   if type(record) ~= "table" or record.version ~= VERSION then return nil, "it is of another program or version" end
-  if record.name ~= name or type(record.restart) ~= "table" then return nil, "it is not this plugin's" end
-  for _, field in ipairs { "clock", "generation", "restarts", "counted" } do
-    if type(record.restart[field]) ~= "number" then return nil, "its " .. field .. " is missing" end
-  end
-  for _, field in ipairs { "peaks", "starts", "restarted", "exits", "memory" } do
-    if type(record.restart[field]) ~= "table" then return nil, "its " .. field .. " is missing" end
-  end
+  if record.name ~= name then return nil, "it is not this plugin's" end
+  local wrong = record_shape.wrong(record)
+  if wrong then return nil, ("its %s is missing or of the wrong kind"):format(wrong) end
   return record
+end
+
+---A name that nothing has yet: what was set aside before stays as well.
+---@param path string
+---@return string
+local function name_aside(path)
+  local base = ("%s.bad-%d"):format(path, os.time())
+  local name, number = base, 1
+  while core.system.stat(name) do
+    number = number + 1
+    name = ("%s-%d"):format(base, number)
+  end
+  return name
 end
 
 ---@param name string
@@ -90,7 +103,7 @@ function Store:load(name)
   file:close()
   local record, reason = read_record(text, name)
   if record then return record end
-  local aside = ("%s.bad-%d"):format(path, os.time())
+  local aside = name_aside(path)
   local moved = os.rename(path, aside)
   return nil, ("the state file %s cannot be used (%s); %s"):format(path, reason,
     moved and "it is set aside as " .. aside or "it stays")

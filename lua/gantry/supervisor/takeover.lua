@@ -78,18 +78,41 @@ local function facts_without_record(unit, container)
   return facts.handshake and facts
 end
 
+---@param containers table[]
+---@param id string
+---@return boolean
+local function runs(containers, id)
+  for _, container in ipairs(containers) do
+    if container.Id == id then return container.State == "running" end
+  end
+  return false
+end
+
+---What to adopt. A record that could not be replaced, since the disk was full, knows nothing of the latest generation:
+---then the one that runs by the plugin's name is meant, if it can be spoken to.
 ---@param unit gantry.Unit
 ---@param had_record boolean
 ---@param containers table[]
 ---@return gantry.AdoptionFacts?
 local function facts_for(unit, had_record, containers)
-  if had_record then
-    return unit.live and unit.live.ready and recorded_facts(unit) or nil
-  end
+  local recorded = unit.live and unit.live.ready and recorded_facts(unit) or nil
+  if recorded and runs(containers, recorded.container) then return recorded end
   for _, container in ipairs(containers) do
     local facts = facts_without_record(unit, container)
-    if facts then return facts end
+    if facts and (facts.certificate or not unit.config.auto_mtls or not had_record) then return facts end
   end
+  return recorded
+end
+
+---Removes what an earlier generation left. Whoever has adopted another one holds their directory: nobody else can own
+---this one.
+---@param unit gantry.Unit
+---@param container table
+---@return boolean removed
+local function remove_left(unit, container)
+  if not unit.plugin then return takeover.remove(unit.supervisor.engine, container) end
+  memory.forget(container.Id)
+  return removal.remove(unit.supervisor.engine, container.Id) == true
 end
 
 ---Brings a unit up to date with what runs: adopts its generation, decides on one that ended, removes the rest. Where
@@ -108,7 +131,7 @@ function takeover.resume(unit, had_record, containers)
   local clean = true
   for _, container in ipairs(containers) do
     local ours = unit.plugin and unit.plugin.container == container.Id
-    if not ours and takeover.remove(engine, container) then
+    if not ours and remove_left(unit, container) then
       unit:note("state", ("removed container %s, left by an earlier supervisor"):format(container.Id:sub(1, 12)))
     elseif not ours then
       clean = false
