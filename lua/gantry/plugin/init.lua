@@ -48,6 +48,7 @@ Plugin.__index = Plugin
 ---@field on_output fun(stream: "stdout"|"stderr", bytes: string)? the plugin's output, in any chunks
 ---@field deaths gantry.Deaths? what the engine's events tell of ends, asked before the engine itself
 ---@field keeps_container boolean? the container of a plugin that ended stays until plugin:remove_container()
+---@field engine_patience number? seconds that an engine may be away before the plugin counts as ended; 60 where nil
 
 ---@param config gantry.Config
 ---@param options gantry.LaunchOptions
@@ -152,7 +153,8 @@ end
 
 ---Follows a container whose stream has ended: to its exit, or back to its output where it runs on.
 function Plugin:follow()
-  local retry, patience = FIRST_RETRY, core.loop.clock() + ENGINE_PATIENCE
+  local retry, patience = FIRST_RETRY, core.loop.clock() + (self.options.engine_patience or ENGINE_PATIENCE)
+  local away = false
   while true do
     local ended, err = self:try_read_exit()
     if not ended and not err then
@@ -161,6 +163,8 @@ function Plugin:follow()
       ended = exit.unknown("engine_error", err.message, self.state == "stopping")
     end
     if ended then return self:finish(ended) end
+    if err and not away then self:event("engine_away", { error = err }) end
+    away = away or err ~= nil
     task.sleep(retry)
     retry = math.min(retry * 2, LONGEST_RETRY)
   end

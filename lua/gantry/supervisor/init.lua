@@ -23,6 +23,8 @@ local supervisor = {}
 
 -- Seconds from a change in the policies' folder until it is looked at: editors write in several steps.
 local SETTLE <const> = 0.1
+-- Seconds until changed policies that could not be acted on are looked at again.
+local RETRY <const> = 1
 
 ---@class gantry.SupervisorOptions
 ---@field directory string of the policies
@@ -214,10 +216,11 @@ end
 ---Reads the policies again and brings the units in line.
 ---@return boolean? ok, gantry.Error? err
 function Supervisor:reload()
-  local found, err = self.policies:scan()
-  if not found then return nil, err end
+  -- Nothing waits between the look at the files and what is made of it: reloads may overlap.
   local containers, unreachable = takeover.list(self.engine, self.runtime_dir)
   if not containers then return nil, unreachable end
+  local found, err = self.policies:scan()
+  if not found then return nil, err end
   local names = {}
   for name in pairs(found.set) do names[#names + 1] = name end
   table.sort(names)
@@ -280,6 +283,18 @@ function Supervisor:watch_folders()
   end
 end
 
+---Reloads, again and again where that fails: a change in the files is told of only once.
+function Supervisor:reload_at_last()
+  local told
+  while true do
+    local ok, failure = self:reload()
+    if ok then return end
+    if told ~= failure.message then self:tell("warning", failure.message .. "; the policies are read again later") end
+    told = failure.message
+    task.sleep(RETRY)
+  end
+end
+
 function Supervisor:watch_files()
   self.files_changed = task.event()
   local inotify, err = core.inotify.open(task.loop(), function() self.files_changed:set() end)
@@ -292,8 +307,7 @@ function Supervisor:watch_files()
       self.files_changed:wait()
       task.sleep(SETTLE)
       self.files_changed = task.event()
-      local ok, failure = self:reload()
-      if not ok then self:tell("warning", failure.message) end
+      self:reload_at_last()
     end
   end)
 end

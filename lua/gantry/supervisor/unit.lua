@@ -219,6 +219,7 @@ function Unit:launch_options(release)
   return {
     engine = self.supervisor.engine, name = self.name, runtime_dir = self.supervisor.runtime_dir,
     keeps_container = true, deaths = self.supervisor.deaths,
+    engine_patience = math.huge, -- only the engine can start another one: until it is back nothing is better
     on_output = function(stream, bytes) self.supervisor:output(self, stream, bytes) end,
     on_event = function(kind, fields) self:on_launch_event(kind, fields, release) end,
   }
@@ -234,6 +235,8 @@ function Unit:on_launch_event(kind, fields, release)
     end)
   elseif kind == "warning" then
     self:note("warning", fields.text)
+  elseif kind == "engine_away" then
+    self:note("state", "the engine is away, the plugin is left as it is: " .. fields.error.message)
   elseif kind == "reattached" then
     self:note("state", "the engine is back, its output is attached again")
   end
