@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define SERIAL_BITS 128
-#define EARLIER_SECONDS 30
-#define LIFE_DAYS 10957 /* and a half: 262980 hours */
+#define EARLIER_SECONDS (24L * 60 * 60) /* go-plugin has 30 s; a clock that is set back must not end the connection */
+#define LIFE_DAYS 10957                 /* and a half: 262980 hours */
 #define LIFE_SECONDS (12L * 60 * 60)
 
 /* What go-plugin puts into its own. The authority's bit is what lets Go verify the certificate against itself. */
