@@ -3,6 +3,7 @@
 --- supervision.lua: what the specs of `gantry up` share: a place of its own for each test, the supervisor as a process,
 --- and questions to it.
 
+local core = require "gantry.core"
 local json = require "gantry.json"
 local support = require "engine.support"
 local task = require "gantry.task"
@@ -32,16 +33,23 @@ function Place:policy(name, lines, head)
 end
 
 ---@param fault string?
+---@return table options of support.command
 function Place:options(fault)
   return { runtime_dir = self.runtime_dir, environment = { "GANTRY_STATE_DIR=" .. self.root .. "/state",
     "GANTRY_FAULT_POINT=" .. (fault or "") } }
 end
 
----Starts `gantry up`; inside a task. Waits until it serves, unless it may die before.
+---Starts `gantry up` and waits until it serves; inside a task.
 ---@param fault string? "plugin:step"
+---@param arguments string[]? more of them
+---@param on_output fun(field: string, bytes: string)?
+---@param environment string[]? more of it
 ---@return table command
-function Place:up(fault)
-  local command = support.command({ "up", self.policies }, self:options(fault))
+function Place:up(fault, arguments, on_output, environment)
+  local options = self:options(fault)
+  options.on_output = on_output
+  table.move(environment or {}, 1, #(environment or {}), #options.environment + 1, options.environment)
+  local command = support.command({ "up", self.policies, table.unpack(arguments or {}) }, options)
   self.ups[#self.ups + 1] = command
   command:await("stderr", "supervises")
   return command
@@ -115,15 +123,54 @@ function Place:containers()
   return support.containers(self.runtime_dir)
 end
 
----Ends whatever still runs, and checks that nothing is left.
-function Place:close()
+---Waits until so many containers are left: those of dead generations are removed beside what comes next.
+---@param count integer
+---@return table[]
+function Place:await_containers(count)
+  return supervision.eventually(count .. " containers are left", function()
+    local containers = self:containers()
+    return #containers == count and containers
+  end)
+end
+
+---@return string path of the engine's socket that this place has for itself
+function Place:engine_socket()
+  return self.root .. "/engine.sock"
+end
+
+---Makes the engine reachable at the place's own socket, until engine_goes().
+function Place:engine_comes()
+  os.remove(self:engine_socket())
+  local serving = task.event()
+  self.relay = assert(core.process.spawn(task.loop(), { "lua5.4", support.source .. "/tests/engine/fault_proxy.lua",
+    self:engine_socket(), support.engine().endpoint.unix_socket, "no such request", "drop", input = "null",
+    output = "pipe", error = "inherit", on_output = function() serving:set() end, on_exit = function() end }))
+  serving:wait()
+end
+
+---All connections end, and new ones are refused.
+function Place:engine_goes()
+  self.relay:close()
+  self.relay = nil
+end
+
+---Ends the supervisors that still run.
+function Place:stop()
   for _, command in ipairs(self.ups) do
     if not command.exit then
       command:kill "KILL"
       command:wait()
     end
   end
-  for _, container in ipairs(self:containers()) do support.engine():remove(container.Id) end
+end
+
+---Ends whatever still runs, and checks that nothing is left.
+function Place:close()
+  if self.relay then self:engine_goes() end
+  self:stop()
+  local engine, jobs = support.engine(), {}
+  for i, container in ipairs(self:containers()) do jobs[i] = function() engine:remove(container.Id) end end
+  task.all(table.unpack(jobs))
   support.remove(self.root)
 end
 

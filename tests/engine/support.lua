@@ -99,7 +99,7 @@ Command.__index = Command
 ---Starts the command; use inside a task.
 ---@param arguments string[]
 ---@param options { runtime_dir: string?, environment: string[]?, executable: string?, directory: string?,
---- input: string? }?
+--- input: string?, on_output: (fun(field: "stdout"|"stderr", bytes: string))? }?
 ---@return support.Command
 function support.command(arguments, options)
   options = options or {}
@@ -118,6 +118,7 @@ function support.command(arguments, options)
   spec.on_output = function(stream, bytes)
     local field = stream == 1 and "stdout" or "stderr"
     self[field] = self[field] .. bytes
+    if options.on_output then options.on_output(field, bytes) end
     self:signal_change()
   end
   spec.on_exit = function(exit)

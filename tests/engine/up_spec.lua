@@ -2,7 +2,6 @@
 --
 --- `gantry up` and the verbs that speak to it: what is started, restarted, stopped, and what is said of it.
 
-local core = require "gantry.core"
 local gantry = require "gantry"
 local json = require "gantry.json"
 local support = require "engine.support"
@@ -34,7 +33,7 @@ describe("gantry up", function()
     assert.are.equal(0, place:run("restart", "kv").code)
     assert.are.equal(3, place:plugin("kv").generation)
     assert.are.equal(0, place:plugin("kv").restarts)
-    assert.are.equal(1, #place:containers())
+    place:await_containers(1)
 
     assert.matches("serving", place:run("logs", "kv").stdout)
     local why = place:run("why", "kv").stdout
@@ -144,7 +143,31 @@ describe("gantry up", function()
     place:await_state("more", "ready")
     os.remove(place.policies .. "/more.lua")
     supervision.eventually("more is gone", function() return place:plugin "more" == nil end)
-    assert.are.equal(1, #place:containers())
+    place:await_containers(1)
+  end)
+
+  -- The first file by its name got the plugin's name, so that one added later took a running plugin over.
+  test("has one policy of two with one name in force, and keeps to it", function()
+    place:policy("b", "name = 'kv', memory = '64MiB'")
+    place:policy("c", "name = 'kv', memory = '96MiB'")
+    local up = place:up()
+    up:await("stderr", "/c.lua: there is a plugin 'kv' already, from [^\n]*/b.lua; give one of them another name\n")
+    local before = place:await_state("kv", "ready")
+    assert.are.equal(67108864, before.memory)
+
+    place:policy("a", "name = 'kv', memory = '128MiB'")
+    up:await("stderr", "/a.lua: there is a plugin 'kv' already, from [^\n]*/b.lua")
+    assert.are.same({ before.container, before.policy }, { place:plugin("kv").container, place:plugin("kv").policy })
+
+    os.remove(place.policies .. "/b.lua")
+    supervision.eventually("another has the name", function()
+      local one = place:plugin "kv"
+      return one and one.state == "ready" and one.memory == 134217728
+    end)
+    assert.are.equal(2, place:plugin("kv").generation)
+    assert.matches("/c.lua: there is a plugin 'kv' already, from [^\n]*/a.lua",
+      table.concat(place:ask("reload").findings, "\n"))
+    place:await_containers(1)
   end)
 
   test("forgets a plugin whose policy goes while it is in backoff", function()
@@ -239,36 +262,6 @@ os.waitpid(child, 0)
       return text and text:find "stderr tick\n"
     end)
     for line in up.stderr:gmatch "([^\n]*)\n" do assert(json.decode(line), line) end
-  end)
-
-  test("lives through an engine that is away for a while", function()
-    place:policy("kv", "restart = 'never'")
-    local socket = place.root .. "/engine.sock"
-    local function start_proxy()
-      os.remove(socket)
-      local serving = task.event()
-      local proxy = assert(core.process.spawn(task.loop(), { "lua5.4",
-        support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket,
-          "no such request", "drop", input = "null", output = "pipe",
-        error = "inherit", on_output = function() serving:set() end, on_exit = function() end }))
-      serving:wait()
-      return proxy
-    end
-    local proxy = start_proxy()
-    local up = support.command({ "up", "--engine", "unix://" .. socket, place.policies }, place:options())
-    place.ups[1] = up
-    up:await("stderr", "supervises")
-    local before = place:await_state("kv", "ready")
-    proxy:close()
-    task.sleep(1)
-    assert.are.equal("ready", place:plugin("kv").state)
-    proxy = start_proxy()
-    place:await_why("kv", "the engine is back")
-    assert(gantry.engine():kill(before.container, "KILL"))
-    assert.are.equal("signal", place:await_state("kv", "ended").last_exit.cause)
-    up:kill "TERM"
-    up:wait()
-    proxy:close()
   end)
 
   test("is refused twice, and tells of what it does not know", function()
