@@ -139,12 +139,15 @@ function Place:engine_socket()
 end
 
 ---Makes the engine reachable at the place's own socket, until engine_goes().
-function Place:engine_comes()
+---@param pattern string? of a request that is treated by an action of the fault proxy's
+---@param action string?
+function Place:engine_comes(pattern, action)
   os.remove(self:engine_socket())
   local serving = task.event()
   self.relay = assert(core.process.spawn(task.loop(), { "lua5.4", support.source .. "/tests/engine/fault_proxy.lua",
-    self:engine_socket(), support.engine().endpoint.unix_socket, "no such request", "drop", input = "null",
-    output = "pipe", error = "inherit", on_output = function() serving:set() end, on_exit = function() end }))
+    self:engine_socket(), support.engine().endpoint.unix_socket, pattern or "no such request", action or "drop",
+    input = "null", output = "pipe", error = "inherit", on_output = function() serving:set() end,
+    on_exit = function() end }))
   serving:wait()
 end
 

@@ -34,6 +34,27 @@ describe("gantry up, while the engine is away,", function()
     assert.are.equal(5, place:run("reload").code)
   end
 
+  -- Adopting failed with the engine, and the plugin was taken for unhealthy: the living one was removed for a new one.
+  test("adopts what runs once it is back, if it went in the middle of that", function()
+    place:policy "kv"
+    local up = start_up()
+    local before = place:await_state("kv", "ready")
+    up:kill "KILL"
+    up:wait()
+    for _, request in ipairs { "/json", "/attach" } do
+      place:engine_goes()
+      place:engine_comes(before.container .. request, "die")
+      up = place:up(nil, { "--engine", "unix://" .. place:engine_socket() })
+      place:await_why("kv", "the engine is away")
+      place:engine_goes()
+      place:engine_comes()
+      local after = place:await_state("kv", "ready")
+      assert.are.same({ before.container, 1, 0 }, { after.container, after.generation, after.restarts })
+      up:kill "KILL"
+      up:wait()
+    end
+  end)
+
   ---Has a plugin that tells say a word, and waits until it is in its log.
   local function hear(name, word)
     support.command({ "-s", "--max-time", "20", "--unix-socket", ("%s/%s.sock"):format(place.runtime_dir, name),

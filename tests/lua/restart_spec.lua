@@ -199,6 +199,18 @@ return {
     end)
   end
 
+  it("says of a start what is other than before, and nothing of what is not", function()
+    local changes = { memory = "128MiB", env = { TRY = "1" }, runtime = "runsc" }
+    local before = { memory = 64 << 20, env = { "TRY=1" }, runtime = "runc" }
+    local after = { memory = 128 << 20, env = { "TRY=1" }, runtime = "runsc" }
+    assert.are.equal("memory 128MiB (was 64MiB), runtime runsc (was runc)", text.changes(changes, before, after))
+    assert.are.equal("", text.changes(changes, after, after))
+    before.env = { "TRY=0" }
+    assert.are.equal("env changed, memory 128MiB (was 64MiB), runtime runsc (was runc)",
+      text.changes(changes, before, after))
+    assert.are.equal("", text.changes(nil, before, after))
+  end)
+
   it("takes a command or a function for on_exit, and nothing else", function()
     assert.are.same({ "/bin/true", "x" },
       load_policy("return { image = 'x', on_exit = { '/bin/true', 'x' } }").config.on_exit)

@@ -83,14 +83,15 @@ local function logs(_, one, request)
   end or nil)
 end
 
-local function why(_, one)
-  return { name = one.name, state = one.state, entries = json.array { table.unpack(one.journal.entries) } }
+---@param journal gantry.Journal
+local function why(name, journal, state)
+  return { name = name, state = state, entries = json.array { table.unpack(journal.entries) } }
 end
 
 ---What can be done with one plugin: method and the last part of the path.
 local OF_PLUGIN = {
   ["GET "] = function(_, one) return view.of(one) end,
-  ["GET logs"] = logs, ["GET why"] = why,
+  ["GET logs"] = logs, ["GET why"] = function(_, one) return why(one.name, one.journal, one.state) end,
   ["POST start"] = ACTIONS.start, ["POST stop"] = ACTIONS.stop, ["POST restart"] = ACTIONS.restart,
 }
 
@@ -151,7 +152,11 @@ function routes.run(supervisor, request)
   local route = OF_PLUGIN[method .. " " .. action]
   if not route then return nil, no_route(method, path, action, OF_PLUGIN) end
   local one, err = supervisor:find(name)
-  if not one then return nil, err end
+  if not one then
+    local journal, state = supervisor:journal_of(name)
+    if action == "why" and journal then return why(name, journal, state) end
+    return nil, err
+  end
   return route(supervisor, one, request)
 end
 

@@ -89,16 +89,34 @@ local function shown(name, value)
   return type(value) == "string" and value or words.show(value)
 end
 
----@param fields table? changes of a config
----@param before table? the config that they change
+---@param left any
+---@param right any
+---@return boolean
+local function same(left, right)
+  if type(left) ~= "table" or type(right) ~= "table" then return left == right end
+  for key, value in pairs(left) do
+    if not same(value, right[key]) then return false end
+  end
+  for key in pairs(right) do
+    if left[key] == nil then return false end
+  end
+  return true
+end
+
+---What is other than in the generation before.
+---@param fields table? changes of a config, as a policy wrote them: also those that an earlier generation has already
+---@param before table? the config of the generation before
+---@param after table? the config of the next generation
 ---@return string such as "memory 128MiB (was 64MiB)"
-function text.changes(fields, before)
+function text.changes(fields, before, after)
   local parts = {}
   for name, value in pairs(fields or {}) do
-    local old = before and before[name]
-    local was = type(old) ~= "table" and old ~= nil and (" (was %s)"):format(shown(name, old)) or ""
-    parts[#parts + 1] = type(value) == "table" and name .. " changed" or ("%s %s%s"):format(name, shown(name, value),
-      was)
+    local old, new = before and before[name], after and after[name]
+    local said = type(value) == "table" and name .. " changed" or ("%s %s"):format(name, shown(name, value))
+    if type(value) ~= "table" and type(old) ~= "table" and old ~= nil then
+      said = ("%s (was %s)"):format(said, shown(name, old))
+    end
+    if old == nil or new == nil or not same(old, new) then parts[#parts + 1] = said end
   end
   table.sort(parts)
   return table.concat(parts, ", ")

@@ -32,6 +32,20 @@ function ending.of_exit(unit, exit)
   return result
 end
 
+---@param err gantry.Error
+---@return string cause "start_failed" where the error tells of none
+local function cause_of(err)
+  local family = tostring(err.code):match("^%u+")
+  return CAUSES[err.code] or FAMILIES[family] or "start_failed"
+end
+
+---Whether an error says nothing of the plugin: the engine could not be asked.
+---@param err gantry.Error
+---@return boolean
+function ending.is_of_engine(err)
+  return cause_of(err) == "engine_error"
+end
+
 ---@param unit gantry.Unit
 ---@param err gantry.Error
 ---@return table
@@ -42,8 +56,7 @@ function ending.of_failed_launch(unit, err)
     result.ready, result.phase, result.error = false, "handshaking", "exited before it was ready"
     return result
   end
-  local family = tostring(err.code):match("^%u+")
-  return complete(unit, { cause = CAUSES[err.code] or FAMILIES[family] or "start_failed", error = err.message,
+  return complete(unit, { cause = cause_of(err), error = err.message,
     known = false, ready = false, phase = "starting", requested = false })
 end
 

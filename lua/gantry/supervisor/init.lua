@@ -23,6 +23,8 @@ local supervisor = {}
 
 -- Seconds from a change in the policies' folder until it is looked at: editors write in several steps.
 local SETTLE <const> = 0.1
+-- Plugins that are gone whose journals are kept.
+local KEPT_PAST <const> = 20
 -- Seconds until changed policies that could not be acted on are looked at again.
 local RETRY <const> = 1
 
@@ -67,6 +69,7 @@ function supervisor.new(options)
   return setmetatable({
     options = options, directory = directory, engine = options.engine, runtime_dir = core.system.real_path(root),
     store = state, units = {}, clock = core.loop.clock, pacing = pacing.new(core.loop.clock), subscribers = {},
+    past = {},
     policies = policies.new(directory, { engine = options.engine }), any_change = task.event(), ended = task.event(),
   }, Supervisor)
 end
@@ -176,6 +179,24 @@ end
 
 -- ---- policies ----
 
+---Keeps the journal of a plugin that is gone: why it went is asked afterwards.
+---@param one gantry.Unit
+function Supervisor:keep_past(one)
+  table.insert(self.past, { name = one.name, journal = one.journal })
+  if #self.past > KEPT_PAST then table.remove(self.past, 1) end
+end
+
+---The journal of a plugin, also of one that is not supervised any more.
+---@param name string
+---@return gantry.Journal? journal, string? state
+function Supervisor:journal_of(name)
+  local one = self.units[name]
+  if one then return one.journal, one.state end
+  for i = #self.past, 1, -1 do
+    if self.past[i].name == name then return self.past[i].journal, "removed" end
+  end
+end
+
 ---@param name string
 ---@param policy gantry.Policy
 ---@param containers table[]
@@ -187,7 +208,10 @@ function Supervisor:add(name, policy, containers)
   self.scope:spawn(function()
     takeover.resume(one, saved ~= nil, containers)
     one:run()
-    if one.forgotten then self.units[name] = nil end
+    if one.forgotten then
+      self.units[name] = nil
+      self:keep_past(one)
+    end
     self:state_changed()
   end)
 end

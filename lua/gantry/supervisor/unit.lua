@@ -22,6 +22,8 @@ local unit = {}
 
 -- Seconds that a launch keeps its turn once the engine has answered: then the plugin itself is what is slow.
 local TURN_AFTER_START <const> = 1
+-- Seconds until an engine that could not be asked about what runs is asked again.
+local ADOPTION_RETRY <const> = 0.5
 
 ---@class gantry.Unit
 ---@field name string
@@ -245,7 +247,7 @@ end
 ---@return string
 function Unit:start_text(before)
   local out = ("generation %d"):format(self.restart.generation)
-  local changed = text.changes(self.restart.changes, before)
+  local changed = text.changes(self.restart.changes, before, self.generation_config)
   return changed == "" and out or out .. ", " .. changed
 end
 
@@ -397,6 +399,7 @@ end
 
 ---Waits for a reason to do something.
 function Unit:rest()
+  if self.dead then self:enter "stopping" end
   self:clear()
   self:enter(self.blocked and "failed" or self.wanted == "down" and "stopped" or self.verdict or "stopped")
   self.down:set()
@@ -426,12 +429,26 @@ end
 
 -- ---- after a supervisor that is dead ----
 
+---Tries until the engine can be asked: what runs is not to be taken for dead because nobody knows.
+---@param facts gantry.AdoptionFacts
+---@return gantry.Plugin?, gantry.Error?, gantry.Exit?
+function Unit:try_adopt(facts)
+  local away = false
+  while true do
+    local plugin, err, ended = plugins.adopt(self.generation_config, facts, self:launch_options(function() end))
+    if plugin or ended or not ending.is_of_engine(err) then return plugin, err, ended end
+    if not away then self:on_launch_event("engine_away", { error = err }) end
+    away = true
+    task.sleep(ADOPTION_RETRY)
+  end
+end
+
 ---@param facts gantry.AdoptionFacts
 function Unit:adopt(facts)
   local state = self.restart
   self.generation_config = self:next_config()
   if not state.live then restart_core.started(state, self.supervisor.clock()) end
-  local plugin, err, ended = plugins.adopt(self.generation_config, facts, self:launch_options(function() end))
+  local plugin, err, ended = self:try_adopt(facts)
   if not plugin then return self:decide_unwatched(err, ended) end
   if not state.ready_at then restart_core.ready(state, self.supervisor.clock()) end
   self.plugin, self.live = plugin, record.live_of(plugin)
