@@ -66,10 +66,12 @@ describe("gantry up, while the engine is away,", function()
 
   test("keeps a plugin and sees its end afterwards", function()
     place:policy("kv", "restart = 'never'")
-    start_up()
+    local up = start_up()
     local before = place:await_state("kv", "ready")
     engine_goes()
     assert.are.equal("ready", place:plugin("kv").state)
+    up:kill "HUP"
+    up:await("stderr", "\ngantry: warning: the policies cannot be read again: ")
     place:engine_comes()
     place:await_why("kv", "the engine is back")
     assert(support.engine():kill(before.container, "KILL"))

@@ -264,6 +264,20 @@ os.waitpid(child, 0)
     for line in up.stderr:gmatch "([^\n]*)\n" do assert(json.decode(line), line) end
   end)
 
+  test("rests while nothing happens", function()
+    for i = 1, 3 do place:policy("kv" .. i, "auto_mtls = true,") end
+    local up = place:up()
+    for i = 1, 3 do place:await_state("kv" .. i, "ready") end
+    local path = ("/proc/%d/status"):format(up.process:pid())
+    local function wake_ups() return tonumber(support.read(path):match "\nvoluntary_ctxt_switches:%s+(%d+)") end
+    -- What the last questions and starts left to do ends by itself.
+    supervision.eventually("it is not woken for five seconds", function()
+      local before = wake_ups()
+      task.sleep(5)
+      return wake_ups() == before
+    end)
+  end)
+
   test("is refused twice, and tells of what it does not know", function()
     place:policy "kv"
     place:up()

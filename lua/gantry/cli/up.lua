@@ -85,7 +85,8 @@ end
 
 function Up:reload()
   self.manager:tell("RELOADING=1", ("MONOTONIC_USEC=%d"):format(core.loop.clock() * 1000000 // 1 | 0))
-  self.supervisor:reload()
+  local ok, err = self.supervisor:reload()
+  if not ok then self.supervisor:tell("warning", "the policies cannot be read again: " .. err.message) end
   self.manager:tell "READY=1"
 end
 

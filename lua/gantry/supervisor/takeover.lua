@@ -5,11 +5,19 @@
 
 local LABEL = require("gantry.container").LABEL
 local core = require "gantry.core"
+local ending = require "gantry.supervisor.ending"
 local memory = require "gantry.plugin.memory"
 local ownership = require "gantry.ownership"
+local plugins = require "gantry.plugin"
+local record = require "gantry.supervisor.record"
 local removal = require "gantry.plugin.removal"
+local restart_core = require "gantry.restart.core"
+local task = require "gantry.task"
 
 local takeover = {}
+
+-- Seconds until an engine that could not be asked about what runs is asked again.
+local ADOPTION_RETRY <const> = 0.5
 
 ---Containers of this user's on this machine, by the plugin's name.
 ---@param engine gantry.Engine
@@ -115,6 +123,64 @@ local function remove_left(unit, container)
   return removal.remove(unit.supervisor.engine, container.Id) == true
 end
 
+---Tries until the engine can be asked: what runs is not to be taken for dead because nobody knows.
+---@param unit gantry.Unit
+---@param facts gantry.AdoptionFacts
+---@return gantry.Plugin?, gantry.Error?, gantry.Exit?
+local function try_adopt(unit, facts)
+  local away = false
+  while true do
+    local plugin, err, ended = plugins.adopt(unit.generation_config, facts, unit:launch_options(function() end))
+    if plugin or ended or not ending.is_of_engine(err) then return plugin, err, ended end
+    if not away then unit:on_launch_event("engine_away", { error = err }) end
+    away = true
+    task.sleep(ADOPTION_RETRY)
+  end
+end
+
+---It ended, or cannot be reached, since the last supervisor did. What is left of it goes with the next launch, or now.
+---@param unit gantry.Unit
+---@param err gantry.Error
+---@param ended gantry.Exit?
+local function decide_unwatched(unit, err, ended)
+  if err.code == "SOCKET_DIR_BUSY" then
+    unit:note("warning", "another gantry has it: " .. err.message)
+    restart_core.abandon(unit.restart)
+    return
+  end
+  local exit = ended and ending.of_exit(unit, ended) or ending.of_cause(unit, "unhealthy", err.message)
+  if ended then exit.error = ended.error or "it ended while no supervisor watched" end
+  if unit.wanted == "down" then exit.requested = true end
+  unit.live = nil
+  unit:decide(exit)
+end
+
+---@param unit gantry.Unit
+---@param facts gantry.AdoptionFacts
+local function adopt(unit, facts)
+  local state = unit.restart
+  unit.generation_config = unit:next_config()
+  if not state.live then restart_core.started(state, unit.supervisor.clock()) end
+  local plugin, err, ended = try_adopt(unit, facts)
+  if not plugin then return decide_unwatched(unit, err, ended) end
+  if not state.ready_at then restart_core.ready(state, unit.supervisor.clock()) end
+  unit.plugin, unit.live = plugin, record.live_of(plugin)
+  unit.ready_since = unit.supervisor.clock()
+  unit:note("adopt", ("generation %d, container %s"):format(state.generation, plugin.container:sub(1, 12)))
+  unit:enter "ready"
+  unit:save()
+end
+
+---A launch that the last supervisor did not live to finish.
+---@param unit gantry.Unit
+local function launch_was_broken_off(unit)
+  unit:note("state", ("the start of generation %d was broken off with the supervisor"):format(
+    unit.restart.generation))
+  restart_core.abandon(unit.restart)
+  unit.live, unit.due, unit.automatic = nil, nil, false
+  unit:save()
+end
+
 ---Brings a unit up to date with what runs: adopts its generation, decides on one that ended, removes the rest. Where
 ---nothing is left, its first launch need not look for leftovers.
 ---@param unit gantry.Unit
@@ -124,9 +190,9 @@ function takeover.resume(unit, had_record, containers)
   local engine = unit.supervisor.engine
   local facts = facts_for(unit, had_record, containers)
   if facts then
-    unit:adopt(facts)
+    adopt(unit, facts)
   elseif unit.restart.live then
-    unit:launch_was_broken_off()
+    launch_was_broken_off(unit)
   end
   local clean = true
   for _, container in ipairs(containers) do

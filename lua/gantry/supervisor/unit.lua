@@ -22,8 +22,6 @@ local unit = {}
 
 -- Seconds that a launch keeps its turn once the engine has answered: then the plugin itself is what is slow.
 local TURN_AFTER_START <const> = 1
--- Seconds until an engine that could not be asked about what runs is asked again.
-local ADOPTION_RETRY <const> = 0.5
 
 ---@class gantry.Unit
 ---@field name string
@@ -425,62 +423,6 @@ function Unit:main()
   self.supervisor.store:remove(self.name)
   self:enter "removed"
   self.down:set()
-end
-
--- ---- after a supervisor that is dead ----
-
----Tries until the engine can be asked: what runs is not to be taken for dead because nobody knows.
----@param facts gantry.AdoptionFacts
----@return gantry.Plugin?, gantry.Error?, gantry.Exit?
-function Unit:try_adopt(facts)
-  local away = false
-  while true do
-    local plugin, err, ended = plugins.adopt(self.generation_config, facts, self:launch_options(function() end))
-    if plugin or ended or not ending.is_of_engine(err) then return plugin, err, ended end
-    if not away then self:on_launch_event("engine_away", { error = err }) end
-    away = true
-    task.sleep(ADOPTION_RETRY)
-  end
-end
-
----@param facts gantry.AdoptionFacts
-function Unit:adopt(facts)
-  local state = self.restart
-  self.generation_config = self:next_config()
-  if not state.live then restart_core.started(state, self.supervisor.clock()) end
-  local plugin, err, ended = self:try_adopt(facts)
-  if not plugin then return self:decide_unwatched(err, ended) end
-  if not state.ready_at then restart_core.ready(state, self.supervisor.clock()) end
-  self.plugin, self.live = plugin, record.live_of(plugin)
-  self.ready_since = self.supervisor.clock()
-  self:note("adopt", ("generation %d, container %s"):format(state.generation, plugin.container:sub(1, 12)))
-  self:enter "ready"
-  self:save()
-end
-
----It ended, or cannot be reached, since the last supervisor did. What is left of it goes with the next launch, or now.
----@param err gantry.Error
----@param ended gantry.Exit?
-function Unit:decide_unwatched(err, ended)
-  if err.code == "SOCKET_DIR_BUSY" then
-    self:note("warning", "another gantry has it: " .. err.message)
-    restart_core.abandon(self.restart)
-    return
-  end
-  local exit = ended and ending.of_exit(self, ended) or ending.of_cause(self, "unhealthy", err.message)
-  if ended then exit.error = ended.error or "it ended while no supervisor watched" end
-  if self.wanted == "down" then exit.requested = true end
-  self.live = nil
-  self:decide(exit)
-end
-
----A launch that the last supervisor did not live to finish.
-function Unit:launch_was_broken_off()
-  self:note("state", ("the start of generation %d was broken off with the supervisor"):format(
-    self.restart.generation))
-  restart_core.abandon(self.restart)
-  self.live, self.due, self.automatic = nil, nil, false
-  self:save()
 end
 
 ---Runs main, and keeps a fault in it to this plugin.
