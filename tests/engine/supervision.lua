@@ -10,6 +10,9 @@ local task = require "gantry.task"
 
 local supervision = {}
 
+-- Seconds for a supervisor to end in order, before it is killed.
+local ORDERLY <const> = 15
+
 ---@class supervision.Place
 ---@field root string
 ---@field policies string folder of the policies
@@ -157,20 +160,24 @@ function Place:engine_goes()
   self.relay = nil
 end
 
----Ends the supervisors that still run.
+---Ends the supervisors that still run. One that is killed leaves it to the engine whether what it asked for last comes
+---to be after all; one that is told takes it back.
 function Place:stop()
   for _, command in ipairs(self.ups) do
     if not command.exit then
-      command:kill "KILL"
-      command:wait()
+      command:kill "TERM"
+      if not task.deadline(ORDERLY, command.wait, command) then
+        command:kill "KILL"
+        command:wait()
+      end
     end
   end
 end
 
 ---Ends whatever still runs, and checks that nothing is left.
 function Place:close()
-  if self.relay then self:engine_goes() end
   self:stop()
+  if self.relay then self:engine_goes() end
   local engine, jobs = support.engine(), {}
   for i, container in ipairs(self:containers()) do jobs[i] = function() engine:remove(container.Id) end end
   task.all(table.unpack(jobs))
