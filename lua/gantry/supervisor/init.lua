@@ -259,7 +259,6 @@ function Supervisor:reload()
   self:block_cycles()
   self:watch_folders()
   if self.first_scan then self:remove_orphans(found.set, containers) end
-  self.broken = found.broken
   return true
 end
 
