@@ -25,8 +25,9 @@ local MOST <const> = 4096
 ---@field labels table<string, string>
 ---@field known table<string, { started: number?, oom: boolean?, death: gantry.Death?, untold: boolean? }> by container
 --- id; untold: it died, and the engine did not say how
----@field order string[] ids of those known, oldest first, from `first` on
+---@field order table<integer, string> ids of those known, oldest first, from `first` to `last`
 ---@field first integer
+---@field last integer
 ---@field connected boolean
 ---@field changed gantry.Event set, and replaced, with each death and when the stream ends
 local Deaths = {}
@@ -36,8 +37,8 @@ Deaths.__index = Deaths
 ---@param labels table<string, string> of the containers that matter
 ---@return gantry.Deaths
 function deaths.new(engine, labels)
-  return setmetatable({ engine = engine, labels = labels, known = {}, order = {}, first = 1, connected = false,
-    changed = task.event() }, Deaths)
+  return setmetatable({ engine = engine, labels = labels, known = {}, order = {}, first = 1, last = 0,
+    connected = false, changed = task.event() }, Deaths)
 end
 
 function Deaths:tell()
@@ -53,10 +54,10 @@ function Deaths:entry(id)
   if entry then return entry end
   entry = {}
   self.known[id] = entry
-  self.order[#self.order + 1] = id
-  if #self.order - self.first >= MOST then
-    self.known[self.order[self.first]] = nil
-    self.order[self.first] = false
+  self.last = self.last + 1
+  self.order[self.last] = id
+  if self.last - self.first >= MOST then
+    self.known[self.order[self.first]], self.order[self.first] = nil, nil
     self.first = self.first + 1
   end
   return entry
