@@ -14,7 +14,7 @@ dependencies = { "lua >= 5.4, < 5.5", "lua-cjson >= 2.1" }
 build = {
   type = "command",
   build_command = "cmake -S . -B build.luarocks -DBUILD_TESTING=OFF && "
-    .. "cmake --build build.luarocks --target gantry_module --parallel 2",
-  install_command = "mkdir -p '$(LUADIR)' '$(LIBDIR)/gantry' && cp -R lua/gantry '$(LUADIR)/' && "
-    .. "cp build.luarocks/lib/gantry/core.so '$(LIBDIR)/gantry/'",
+    .. "cmake --build build.luarocks --target gantry_modules --parallel 2",
+  install_command = "mkdir -p '$(LUADIR)' '$(LIBDIR)' && cp -R lua/gantry '$(LUADIR)/' && "
+    .. "cp -R build.luarocks/lib/gantry '$(LIBDIR)/'",
 }

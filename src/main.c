@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * main.c: the executable: a Lua state with gantry.core linked in, the Lua files found beside it, and a call of
- * gantry.cli. All else is Lua, but for `gantry exec`: what a host holds there has no Lua state (src/face). */
+ * main.c: the executable: a Lua state, gantry's own modules found beside it, and a call of gantry.cli. All else is Lua,
+ * but for `gantry exec`: what a host holds there has no Lua state (src/face). */
 #include "face/exec.h"
 #include "face/host_command.h"
 #include "face/lua_face.h"
@@ -11,60 +11,121 @@
 #include <limits.h>
 #include <lua.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
-int luaopen_gantry_core(lua_State *L);
+/* What a supervisor calls this program with, to be the process that runs its policies. */
+#define POLICY_CHILD "policy-child"
 
-/* Where the Lua files stand, relative to the executable: in the build tree, then installed. */
-static const char *const lua_folders[] = {"lua", "../share/lua/5.4"};
+/* Where gantry's own modules stand, relative to the executable: in the build tree, then installed. */
+static const struct {
+    const char *lua;
+    const char *c;
+} folders[] = {
+    {"lua", "lib"},
+    {"../share/lua/5.4", GANTRY_C_MODULES},
+};
 
-/* Puts the first folder that holds gantry before package.path. Without one, Lua's own path has to serve. */
-static void find_lua_files(lua_State *L)
+/* Keeps of package.path or package.cpath what is absolute: from a relative entry, and Lua's own paths have some,
+ * whoever wrote into the current directory would be loaded. [-0, +1, e]: pushes the entries, each with a semicolon
+ * before it. */
+static void push_absolute(lua_State *L, const char *entries)
+{
+    luaL_Buffer kept;
+
+    luaL_buffinit(L, &kept);
+    while (*entries != '\0') {
+        size_t size = strcspn(entries, ";");
+
+        if (entries[0] == '/') {
+            luaL_addchar(&kept, ';');
+            luaL_addlstring(&kept, entries, size);
+        }
+        entries += size + (entries[size] == ';' ? 1 : 0);
+    }
+    luaL_pushresult(&kept);
+}
+
+/* Pushes the entries of package.path and of package.cpath for gantry's own modules; "" where they are not there.
+ * [-0, +2, e] */
+static void push_own(lua_State *L)
 {
     char executable[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", executable, sizeof executable - 1);
 
-    if (length <= 0)
-        return;
-    executable[length] = '\0';
-    *strrchr(executable, '/') = '\0';
+    executable[length > 0 ? length : 0] = '\0';
+    if (length > 0)
+        *strrchr(executable, '/') = '\0';
+    for (size_t i = 0; length > 0 && i < sizeof folders / sizeof *folders; i++) {
+        const char *lua = lua_pushfstring(L, "%s/%s", executable, folders[i].lua);
 
-    for (size_t i = 0; i < sizeof lua_folders / sizeof *lua_folders; i++) {
-        const char *folder = lua_pushfstring(L, "%s/%s", executable, lua_folders[i]);
-        const char *probe = lua_pushfstring(L, "%s/gantry/cli/init.lua", folder);
-
-        if (access(probe, R_OK) == 0) {
-            lua_getglobal(L, "package");
-            lua_getfield(L, -1, "path");
-            lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder, lua_tostring(L, -1));
-            lua_setfield(L, -3, "path");
-            lua_pop(L, 4);
+        if (access(lua_pushfstring(L, "%s/gantry/cli/init.lua", lua), R_OK) == 0) {
+            lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", lua, lua);
+            lua_pushfstring(L, "%s/%s/?.so", executable, folders[i].c);
+            lua_remove(L, -3);
+            lua_remove(L, -3);
             return;
         }
         lua_pop(L, 2);
     }
+    lua_pushliteral(L, "");
+    lua_pushliteral(L, "");
 }
 
-static int with_traceback(lua_State *L)
+/* Sets a field of the table `package`: gantry's own entries, then the absolute ones of those that it has, and of
+ * `usual`, since Lua's variables may leave those out. [-0, +0, e] */
+static void set_entries(lua_State *L, int package, const char *field, const char *own, const char *usual)
 {
-    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    const char *entries;
+
+    lua_pushstring(L, own);
+    lua_getfield(L, package, field);
+    push_absolute(L, lua_tostring(L, -1));
+    lua_remove(L, -2);
+    push_absolute(L, usual);
+    lua_concat(L, 3);
+    entries = lua_tostring(L, -1);
+    lua_pushstring(L, entries[0] == ';' ? entries + 1 : entries);
+    lua_setfield(L, package, field);
+    lua_pop(L, 1);
+}
+
+/* Modules come from absolute paths alone, gantry's own first. */
+static void set_paths(lua_State *L)
+{
+    int top = lua_gettop(L);
+
+    lua_getglobal(L, "package");
+    push_own(L);
+    set_entries(L, top + 1, "path", lua_tostring(L, -2), LUA_PATH_DEFAULT);
+    set_entries(L, top + 1, "cpath", lua_tostring(L, -1), LUA_CPATH_DEFAULT);
+    lua_settop(L, top);
+}
+
+static int main_traceback(lua_State *L)
+{
+    const char *text = luaL_tolstring(L, 1, NULL);
+
+    if (strstr(text, "\nstack traceback:\n") == NULL) /* it was traced where it was raised */
+        luaL_traceback(L, L, text, 1);
     return 1;
 }
 
 /* module, arg... -> exit code: require(module).main(arg...) */
-static int run(lua_State *L)
+static int run_module(lua_State *L)
 {
     int arguments = lua_gettop(L);
 
     luaL_openlibs(L);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushcfunction(L, luaopen_gantry_core);
-    lua_setfield(L, -2, "gantry.core");
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "gantry.executable"); /* by which Lua knows that the process is gantry itself */
     lua_pop(L, 1);
-    find_lua_files(L);
+    set_paths(L);
 
     lua_getglobal(L, "require");
     lua_pushvalue(L, 1);
@@ -100,10 +161,10 @@ static int run_program(const struct program *program, int argc, char **argv)
         fputs("gantry: out of memory\n", stderr);
         return 71;
     }
-    lua_pushcfunction(L, with_traceback);
+    lua_pushcfunction(L, main_traceback);
     if (program->launcher != NULL)
         lua_gantry_preload_face(L, program->launcher);
-    lua_pushcfunction(L, run);
+    lua_pushcfunction(L, run_module);
     lua_pushstring(L, program->module);
     for (int i = program->first; i < argc; i++)
         lua_pushstring(L, argv[i]);
@@ -112,9 +173,22 @@ static int run_program(const struct program *program, int argc, char **argv)
     else
         report_fault(program, lua_tostring(L, -1));
     if (program->launcher != NULL)
-        _exit(status); /* nothing of it outlives the process, and a host's patience is short */
+        _exit(status); /* nothing of it outlives the process, and a host does not wait long */
     lua_close(L);
     return status;
+}
+
+/* A parent that ignores SIGCHLD has its children reaped by the kernel, and hands that on: ours would end unseen. */
+static void keep_children(void)
+{
+    signal(SIGCHLD, SIG_DFL);
+}
+
+/* The private keys of plugins' connections lie here and there in this memory: it is in no core dump, and no other
+ * process of the user reads it. What is started from here has that back. */
+static void keep_memory_private(void)
+{
+    prctl(PR_SET_DUMPABLE, 0);
 }
 
 /* A descriptor 0, 1 or 2 that the caller has closed would become one of ours, and what is printed would go there. */
@@ -136,15 +210,21 @@ int main(int argc, char **argv)
     int status;
 
     keep_standard_descriptors();
+    keep_children();
     if (gantry_exec_wanted(argc, argv)) {
-        status = gantry_exec(argc, argv, &launcher);
+        status = gantry_exec(argv, &launcher);
         if (status != GANTRY_EXEC_LAUNCHER)
             return status;
         program = (struct program){.module = "gantry.exec.launcher", .first = 2, .launcher = &launcher};
+    } else if (gantry_exec_returns(argc, argv, &launcher)) {
+        program = (struct program){.module = "gantry.exec.returner", .first = 4, .launcher = &launcher};
     } else if (gantry_host_command_wanted(argc, argv)) {
         return gantry_host_command(argv);
+    } else if (argc == 2 && strcmp(argv[1], POLICY_CHILD) == 0) {
+        program = (struct program){.module = "gantry.policy.child", .first = 2};
     } else if (argc == 2 + GANTRY_EXEC_CLEANER_ARGUMENTS && strcmp(argv[1], GANTRY_EXEC_CLEANER) == 0) {
         program = (struct program){.module = "gantry.exec.cleaner", .first = 2};
     }
+    keep_memory_private();
     return run_program(&program, argc, argv);
 }

@@ -11,22 +11,36 @@
 local gantry = require "gantry" -- first: it says which Lua is needed
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
+local errors = require "gantry.base.errors"
 
 local module = {}
 
 ---@class gantry.AttachedCqueues
 ---@field detached boolean
+---@field waits table<table, true> conditions that coroutines wait for
 ---@field changed table condition: signalled by detach
 ---@field remove fun() takes the host away from the scheduler
 local Attached = {}
 Attached.__index = Attached
 
+---@return gantry.Error
+local function gone()
+  return errors.new("DETACHED", "wait: gantry was taken out of this loop before the answer came; "
+    .. "detach when nobody waits")
+end
+
 ---What an await of the running coroutine needs; see gantry.task.add_host.
 ---@return fun()? suspend, fun()? wake
-local function host()
+function Attached:host()
   if not cqueues.running() then return nil end
   local woken = condition.new()
-  return function() woken:wait() end, function() woken:signal() end
+  local function suspend()
+    self.waits[woken] = true
+    woken:wait()
+    self.waits[woken] = nil
+    if self.detached then error(gone(), 0) end
+  end
+  return suspend, function() woken:signal() end
 end
 
 ---Steps gantry whenever its descriptor says that there is something to do.
@@ -36,17 +50,19 @@ function Attached:serve()
   while not self.detached do
     cqueues.poll(ready, self.changed)
     if self.detached then break end
-    local count, err = loop:step(0)
-    if not count then error(err, 0) end
+    local stepped, count, err = pcall(loop.step, loop, 0)
+    -- In a coroutine of its own: the controller's loop tells of it, and gantry is served on.
+    if not stepped or not count then self.controller:wrap(error, stepped and err or count, 0) end
   end
 end
 
----Takes gantry out of the controller. Detaching twice is allowed.
+---Takes gantry out of the controller: who waits gets an error of code DETACHED. Detaching twice is allowed.
 function Attached:detach()
   if self.detached then return end
   self.detached = true
   self.remove()
   self.changed:signal()
+  for woken in pairs(self.waits) do woken:signal() end
 end
 
 Attached.__close = Attached.detach
@@ -58,8 +74,9 @@ function module.attach(controller)
   if not cqueues.type(controller) then
     error("gantry.cqueues.attach needs a controller of cqueues, got " .. type(controller), 2)
   end
-  local self = setmetatable({ detached = false, changed = condition.new() }, Attached)
-  self.remove = gantry.task.add_host(host)
+  local self = setmetatable({ controller = controller, detached = false, changed = condition.new(),
+    waits = setmetatable({}, { __mode = "k" }) }, Attached)
+  self.remove = gantry.task.add_host(function() return self:host() end)
   controller:wrap(function() self:serve() end)
   return self
 end

@@ -11,17 +11,19 @@ if version ~= "5.4" or rawget(_G, "jit") then
   error("gantry needs Lua 5.4, this is " .. (rawget(_G, "jit") and rawget(_G, "jit").version or _VERSION), 0)
 end
 
-local context = require "gantry.context"
+local absent = require "gantry.engine.absent"
+local context = require "gantry.policy.context"
 local engines = require "gantry.engine"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local plugin = require "gantry.plugin"
 local policies = require "gantry.policy"
 local task = require "gantry.task"
 
 local gantry = {
-  version = require "gantry.version",
+  version = require "gantry.base.version",
   task = task,
   extend = require("gantry.config").extend,
+  without = require("gantry.config").without,
 }
 
 local default_engine
@@ -56,15 +58,33 @@ end
 ---@field name string? instead of the policy's
 ---@field args string[]? for ctx.args
 ---@field verb string? for ctx.verb; "launch" where nil
+---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
+---@field on_read (fun(path: string, seen: gantry.SeenFile))? is told of each file that the policy was made from
 
----Loads a policy file and validates what it returns. The engine is asked only by policies that are functions.
----@param path string
+---Loads a policy file, validates what it returns and applies this machine's site policy. The engine is asked only where
+---a policy looks at ctx.engine. A table of config fields is taken as a policy too.
+---@param path string|table
 ---@param options gantry.LoadOptions?
 ---@return gantry.Policy? policy
 ---@return gantry.Error|gantry.Error[]|nil err one error, or all findings
 function gantry.load(path, options)
   options = options or {}
-  return policies.load(path, context.provider(options, function() return engine_of(options.engine) end))
+  local connect = function() return engine_of(options.engine) end
+  if options.offline then
+    connect = function()
+      return nil, errors.new("POLICY_CONTEXT", "the policy looks at it, and offline no engine is asked")
+    end
+  end
+  local load = type(path) == "table" and policies.of_fields or policies.load
+  return load(path, context.of(options, connect), { on_read = options.on_read })
+end
+
+---An engine that is not there, as `ctx` describes it.
+---@return gantry.Engine? engine, gantry.Error? err
+local function absent_engine(options)
+  local facts, err = context.settle(context.of(options, function() end), "plan", "plan")
+  if not facts then return nil, err end
+  return absent.new(type(facts.engine) == "table" and facts.engine or context.usual_engine())
 end
 
 ---@param errs gantry.Error|gantry.Error[]|nil
@@ -80,20 +100,14 @@ local function first_error(errs)
 end
 
 ---@param policy string|gantry.Policy|table path, loaded policy, or a table of config fields
----@return gantry.Config? config, gantry.Error? err
-local function config_of(policy, options)
+---@return gantry.Policy? loaded, gantry.Error? err
+local function policy_of(policy, options)
   if options.name then -- it becomes part of paths: as a policy's own
     local fine, misnamed = require("gantry.config").validate { image = "any", name = options.name }
     if not fine then return nil, first_error(misnamed) end
   end
-  if type(policy) == "table" and policy.config then return policy.config end
-  local loaded, err
-  if type(policy) == "string" then
-    loaded, err = gantry.load(policy, options)
-    loaded = loaded and loaded.config
-  else
-    loaded, err = require("gantry.config").validate(policy)
-  end
+  if type(policy) == "table" and policy.config then return policy end
+  local loaded, err = gantry.load(policy, options)
   return loaded, first_error(err)
 end
 
@@ -103,11 +117,11 @@ end
 ---@return gantry.Plugin?, gantry.Error?
 function gantry.launch(policy, options)
   options = options or {}
-  local config, err = config_of(policy, options)
-  if not config then return nil, err end
+  local loaded, err = policy_of(policy, options)
+  if not loaded then return nil, err end
   local engine, unreachable = engine_of(options.engine)
   if not engine then return nil, unreachable end
-  return plugin.launch(config, {
+  return plugin.launch(loaded.config, {
     engine = engine, name = options.name, runtime_dir = options.runtime_dir, environment = options.environment,
     on_event = options.on_event, on_output = options.on_output,
   })
@@ -128,16 +142,20 @@ end
 
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
----@param options table?
----@return table? plan name, image, image_id, directory, api, engine, request
+---@param options table? as for launch; offline = true asks no engine: what it is says `ctx`, and the image is believed
+---@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options)
   options = options or {}
-  local config, err = config_of(policy, options)
-  if not config then return nil, err end
-  local engine, unreachable = engine_of(options.engine)
-  if not engine then return nil, unreachable end
-  return plugin.plan(config, { engine = engine, name = options.name, runtime_dir = options.runtime_dir })
+  local loaded, err = policy_of(policy, options)
+  if not loaded then return nil, err end
+  local engine
+  if options.offline then engine, err = absent_engine(options) else engine, err = engine_of(options.engine) end
+  if not engine then return nil, err end
+  local plan, unplanned = plugin.plan(loaded.config, { engine = engine, name = options.name,
+    runtime_dir = options.runtime_dir })
+  if plan then plan.site = loaded.site end
+  return plan, unplanned
 end
 
 return gantry

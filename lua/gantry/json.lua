@@ -3,13 +3,16 @@
 --- json.lua: JSON at gantry's edges. lua-cjson parses and escapes; numbers, arrays and the order of keys are ours,
 --- since cjson knows one kind of number, writes it with 14 digits at most, and cannot write an empty array.
 ---
---- Decoding: a number with an integer value is a Lua integer. A field that is null is absent; a null inside an array
---- keeps its place as json.null, and so does a null that is the whole text. Arrays are plain tables, also empty ones.
---- Encoding: keys are sorted. A table is an object unless it has elements 1..n or is marked by json.array. What another
---- program could not read back as meant is refused: see json.encode.
+--- Decoding: an integer of up to 64 bits is a Lua integer, another number a float where that is exactly the number,
+--- else a gantry.JsonNumber, which has its digits and is written again as it was. A field that is null is absent; a
+--- null inside an array keeps its place as json.null, and so does a null that is all of the text. Arrays are plain
+--- tables.
+--- Encoding: keys are sorted. A table is an object unless it has elements 1..n or is marked by json.array. What JSON
+--- does not have is refused: see json.encode. What must go out whatever it holds is written by json.line.
 
 local cjson = require "cjson".new()
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
+local number = require "gantry.base.json_number"
 
 cjson.decode_invalid_numbers(false)
 
@@ -17,9 +20,6 @@ local json = {}
 
 ---Stands for null where there has to be a value.
 json.null = cjson.null
-
--- Beyond 2^53 a double, which is what most readers of JSON have, loses digits.
-local LARGEST_EXACT <const> = 2 ^ 53
 
 -- As deep as cjson reads.
 local DEEPEST <const> = 1000
@@ -44,23 +44,25 @@ function json.is_array(value)
   return type(value) == "table" and getmetatable(value) == ARRAY
 end
 
--- ---- decode ----
-
----@param number number
----@return number
-local function plain_number(number)
-  if number == math.huge or number == -math.huge then error(errors.new("JSON_INVALID", "a number is too large"), 0) end
-  return math.tointeger(number) or number
+---The digits of a number that no number of Lua's holds: tostring(value).
+---@param value any
+---@return boolean
+function json.is_number(value)
+  return number.digits(value) ~= nil
 end
 
----Makes integers of numbers and drops null fields, in place.
-local function plain(value)
+-- ---- decode ----
+
+---Puts numbers as they are and drops null fields, in place.
+---@param value table
+---@param numbers table? what placeholders stand for
+local function plain(value, numbers)
   for key, element in next, value do
     local kind = type(element)
     if kind == "number" then
-      value[key] = plain_number(element)
+      value[key] = number.restore(element, numbers)
     elseif kind == "table" then
-      plain(element)
+      plain(element, numbers)
     elseif element == json.null and type(key) == "string" then
       value[key] = nil
     end
@@ -68,21 +70,21 @@ local function plain(value)
   return value
 end
 
+---@class gantry.JsonDecodeOptions
+---@field letters boolean? every number comes out again with the characters that it came with, such as 1.10 and 1e3
+
 ---@param text string
+---@param options gantry.JsonDecodeOptions?
 ---@return any? value
 ---@return gantry.Error? err JSON_INVALID
-function json.decode(text)
+function json.decode(text, options)
   if type(text) ~= "string" then error("json.decode needs a string, got " .. type(text), 2) end
-  local ok, value = pcall(cjson.decode, text)
-  if not ok then return nil, errors.new("JSON_INVALID", "decode JSON: " .. value) end
-  if type(value) == "number" then
-    ok, value = pcall(plain_number, value)
-  elseif type(value) == "table" then
-    ok, value = pcall(plain, value)
-  end
-  if ok then return value end
-  if not errors.is(value) then error(value, 0) end
-  return nil, value:wrap("decode JSON")
+  local prepared, numbers = number.set_aside(text, options and options.letters)
+  if not prepared then return nil, errors.new("JSON_INVALID", "decode JSON: " .. numbers) end
+  local ok, value = pcall(cjson.decode, prepared)
+  if not ok then return nil, errors.new("JSON_INVALID", "decode JSON: " .. tostring(value)) end
+  if type(value) == "number" then return number.restore(value, numbers) end
+  return type(value) == "table" and plain(value, numbers) or value
 end
 
 -- ---- encode ----
@@ -116,28 +118,15 @@ local function refuse(writer, reason)
   error(errors.new("JSON_UNENCODABLE", ("encode JSON: %s %s"):format(field, reason), { field = field }), 0)
 end
 
----The fewest digits that read back as the same number, with a point whatever the locale.
----@param number number not an integer value
----@return string
-local function float_text(number)
-  local text
-  for digits = 15, 17 do
-    text = ("%." .. digits .. "g"):format(number)
-    if tonumber(text) == number then break end
-  end
-  return (text:gsub(",", "."))
-end
-
 ---@param writer gantry.JsonWriter
----@param number number
+---@param value number
 ---@return string
-local function number_text(writer, number)
-  if number ~= number then refuse(writer, "is not a number (NaN), which JSON does not have") end
-  if number > LARGEST_EXACT or number < -LARGEST_EXACT then
-    refuse(writer, ("is %s, beyond 2^53, where other programs lose digits"):format(number))
+local function number_text(writer, value)
+  if value ~= value then refuse(writer, "is not a number (NaN), which JSON does not have") end
+  if value == math.huge or value == -math.huge then
+    refuse(writer, ("is %s, which JSON does not have"):format(value))
   end
-  local integer = math.tointeger(number)
-  return integer and ("%d"):format(integer) or float_text(number)
+  return number.text(value)
 end
 
 ---cjson escapes every slash, which JSON does not ask for and people do not read well.
@@ -149,7 +138,7 @@ local function string_text(text)
 end
 
 -- The names of fields come again and again, with their quotes and colon.
-local NAMES_KEPT <const> = 1000
+local NAMES_KEPT <const>, LONGEST_KEPT <const> = 1000, 64
 local name_texts, names_kept = {}, 0
 
 ---@param name string
@@ -158,6 +147,7 @@ local function name_text(name)
   local text = name_texts[name]
   if text then return text end
   text = string_text(name) .. ":"
+  if #name > LONGEST_KEPT then return text end
   if names_kept == NAMES_KEPT then name_texts, names_kept = {}, 0 end
   name_texts[name], names_kept = text, names_kept + 1
   return text
@@ -232,6 +222,8 @@ end
 ---@param value table
 ---@return string
 local function table_text(writer, value)
+  local digits = number.digits(value)
+  if digits then return digits end
   local count, names = keys_of(writer, value)
   local is_array = getmetatable(value) == ARRAY
   if is_array and #names > 0 then refuse(writer, "is marked as an array and has named fields") end
@@ -266,7 +258,7 @@ local function write(value, indent)
   return nil, result
 end
 
----One line, keys sorted. Refused are numbers beyond 2^53, NaN, arrays with gaps, tables with both kinds of keys,
+---One line, keys sorted. Refused are NaN and the infinities, arrays with gaps, tables with both kinds of keys,
 ---functions and the like, and what is nested more than 1000 deep.
 ---@param value any
 ---@return string? text
@@ -281,6 +273,76 @@ end
 ---@return gantry.Error? err
 function json.pretty(value)
   return write(value, "  ")
+end
+
+-- What is nested deeper is not shown: it has to fit below what it is a part of. Nor is what comes after so many values:
+-- tables that hold each other in several ways would never end.
+local DEEPEST_SHOWN <const>, MOST_SHOWN <const> = DEEPEST - 100, 100000
+
+---@param value table
+---@return boolean
+local function has_list_keys(value)
+  local count = 0
+  for _ in next, value do count = count + 1 end
+  for index = 1, count do
+    if rawget(value, index) == nil then return false end
+  end
+  return true
+end
+
+---@class gantry.JsonShown one copy in the making
+---@field around table<table, boolean> the tables that the value being copied is in
+---@field count integer of values so far
+
+local showable
+
+---@param shown gantry.JsonShown
+---@param value table
+---@param depth integer
+---@return table
+local function showable_table(shown, value, depth)
+  local is_list, copy = has_list_keys(value), {}
+  shown.around[value] = true
+  for key, element in next, value do
+    if not is_list and type(key) ~= "string" then
+      key = math.type(key) and tostring(key) or "<" .. type(key) .. ">"
+    end
+    copy[key] = showable(shown, element, depth + 1)
+  end
+  shown.around[value] = nil
+  return json.is_array(value) and is_list and json.array(copy) or copy
+end
+
+---A copy that can be written, in which what JSON does not have is its text.
+---@param shown gantry.JsonShown
+---@param value any
+---@param depth integer
+---@return any
+function showable(shown, value, depth)
+  local kind = type(value)
+  shown.count = shown.count + 1
+  if kind == "number" then
+    local finite = value == value and value ~= math.huge and value ~= -math.huge
+    return finite and value or tostring(value)
+  elseif kind ~= "table" then
+    return (kind == "string" or kind == "boolean" or value == json.null) and value or "<" .. kind .. ">"
+  elseif number.digits(value) then
+    return value
+  elseif shown.around[value] then
+    return "<a table that it is in>"
+  elseif depth > DEEPEST_SHOWN or shown.count > MOST_SHOWN then
+    return depth > DEEPEST_SHOWN and "<nested too deeply>" or "<too much>"
+  end
+  return showable_table(shown, value, depth)
+end
+
+---One line for whoever reads along, with its end of line. What json.encode would refuse stands there as text, so that
+---no answer, event or line of a log is lost for a value in it.
+---@param value any
+---@return string line
+function json.line(value)
+  local text = write(value) or write(showable({ around = {}, count = 0 }, value, 1))
+  return text .. "\n"
 end
 
 return json

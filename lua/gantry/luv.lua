@@ -9,6 +9,7 @@
 --- handle of luv's, this one keeps uv.run going until attached:detach().
 
 local gantry = require "gantry" -- first: it says which Lua is needed
+local errors = require "gantry.base.errors"
 local uv = require "luv"
 
 local luv = {}
@@ -17,6 +18,8 @@ local luv = {}
 ---@field poll table luv's handle of gantry's descriptor
 ---@field resumer table luv's timer: coroutines are resumed by it, never inside of what woke them
 ---@field woken gantry.SuspendedInLuv[]
+---@field waits table<gantry.SuspendedInLuv, true> those that are suspended
+---@field detached boolean
 ---@field remove fun() takes the host away from the scheduler
 local Attached = {}
 Attached.__index = Attached
@@ -39,7 +42,7 @@ end
 function Attached:resume_woken()
   while #self.woken > 0 do
     local wait = table.remove(self.woken, 1)
-    if #self.woken > 0 then self:soon() end
+    if #self.woken > 0 then self:soon() elseif self.detached then self.resumer:close() end
     resume(wait)
   end
 end
@@ -55,9 +58,13 @@ function Attached:host()
   if main then return nil end
   local wait = { thread = thread, suspended = false }
   local function suspend()
-    wait.suspended = true
+    wait.suspended, self.waits[wait] = true, true
     coroutine.yield()
-    wait.suspended = false
+    wait.suspended, self.waits[wait] = false, nil
+    if self.detached then
+      error(errors.new("DETACHED", "wait: gantry was taken out of this loop before the answer came; detach when nobody "
+        .. "waits"), 0)
+    end
   end
   local function wake()
     self.woken[#self.woken + 1] = wait
@@ -66,12 +73,15 @@ function Attached:host()
   return suspend, wake
 end
 
----Takes gantry out of luv's loop. Detaching twice is allowed.
+---Takes gantry out of luv's loop: who waits gets an error of code DETACHED. Detaching twice is allowed.
 function Attached:detach()
-  if self.poll:is_closing() then return end
+  if self.detached then return end
+  self.detached = true
   self.remove()
   self.poll:close()
-  self.resumer:close()
+  self.woken = {}
+  for wait in pairs(self.waits) do self.woken[#self.woken + 1] = wait end
+  if #self.woken > 0 then self:soon() else self.resumer:close() end
 end
 
 Attached.__close = Attached.detach
@@ -80,7 +90,7 @@ Attached.__close = Attached.detach
 ---@return gantry.AttachedLuv attached
 function luv.attach()
   local loop = gantry.loop()
-  local self = setmetatable({ woken = {} }, Attached)
+  local self = setmetatable({ woken = {}, waits = {}, detached = false }, Attached)
   self.resumer = assert(uv.new_timer())
   self.poll = assert(uv.new_poll(loop:fd()))
   assert(self.poll:start("r", function()

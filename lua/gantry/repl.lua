@@ -8,17 +8,17 @@ local chunk = require "gantry.repl.chunk"
 local commands = require "gantry.repl.commands"
 local core = require "gantry.core"
 local diagnosis = require "gantry.plugin.diagnosis"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local gantry = require "gantry"
-local progress = require "gantry.cli.progress"
-local runtime_dir = require "gantry.runtime_dir"
+local progress = require "gantry.text.progress"
+local runtime_dir = require "gantry.place.runtime_dir"
 local show = require "gantry.repl.show"
 local task = require "gantry.task"
 
 local repl = {}
 
 -- So many instructions of a chunk run before it is looked whether somebody wants it to end.
-local PATIENCE <const> = 200000
+local TIMEOUT <const> = 200000
 
 -- Events that are no news in a session: whoever launches is waiting for the launch.
 local QUIET = { image = true, created = true, started = true, ready = true, stopping = true, pull = true }
@@ -33,7 +33,7 @@ local QUIET = { image = true, created = true, started = true, ready = true, stop
 
 ---@class gantry.Session
 ---@field environment table what chunks see as globals
----@field plugins table<gantry.Plugin, gantry.LogText> launched and not ended
+---@field plugins table<gantry.Plugin, gantry.LineSplitter> launched and not ended
 ---@field scope gantry.Scope of tasks that follow plugins
 ---@field scopes gantry.Scope[] of tasks that chunks have made: one each, so that a failure is its own
 local Session = {}
@@ -66,7 +66,7 @@ end
 
 ---Handlers of a plugin's events and output, which become notices.
 ---@param name string
----@return gantry.LogText log, fun(kind: string, fields: table) on_event
+---@return gantry.LineSplitter log, fun(kind: string, fields: table) on_event
 function Session:handlers(name)
   local log = progress.log(name, self.options.notice)
   return log, function(kind, fields)
@@ -135,7 +135,7 @@ local function interruptible(interrupted, fn)
   local thread = coroutine.running()
   debug.sethook(thread, function()
     if interrupted() then error(errors.new("INTERRUPTED", "interrupted"), 0) end
-  end, "", PATIENCE)
+  end, "", TIMEOUT)
   local _ <close> = setmetatable({}, { __close = function() debug.sethook(thread) end })
   return fn()
 end
@@ -213,7 +213,7 @@ end
 function Session:close(on_stop)
   local running, names = {}, {}
   for plugin in pairs(self.plugins) do
-    running[#running + 1] = function() plugin:stop() end
+    running[#running + 1] = function() plugin:end_life() end
     names[#names + 1] = plugin.name
   end
   table.sort(names)

@@ -9,6 +9,6 @@
 ---
 --- `never`, `always` and `on_failure` stand alone or hold another: `restart.on_failure(restart.backoff {})`. `on_code`,
 --- `on_cause`, `window` and a function that returns nil may have no opinion: first_of then asks the next one, and in
---- the end the default holds: backoff. How decisions are made is in gantry.restart.core.
+--- the end the default holds: backoff. How decisions are made is in gantry.restart.decider.
 
-return require("gantry.restart.strategies").module()
+return require("gantry.config.strategies").module()

@@ -10,7 +10,7 @@
 --- An error of a root task that nobody waits for goes to task.on_error(err, task) where that is set; else it is raised
 --- by the outermost await that drives the loop, or by the step of a host that does. It is never lost and never printed.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local event = require "gantry.task.event"
 local queue = require "gantry.task.queue"
 local scheduler = require "gantry.task.scheduler"

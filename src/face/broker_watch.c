@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker_watch.h"
+#include "face/broker_watch.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ void gantry_broker_watch_close(struct gantry_broker_watch *watch)
     watch->fd = -1;
 }
 
-static bool is_name(const char *name)
+static bool broker_is_name(const char *name)
 {
     const char *digits = name + sizeof prefix - 1;
 
@@ -140,7 +140,7 @@ bool gantry_broker_watch_read(struct gantry_broker_watch *watch, char path[PATH_
         const struct inotify_event *event = (const struct inotify_event *)(const void *)(events + at);
 
         at += (ssize_t)(sizeof *event + event->len);
-        if (event->len == 0 || !is_name(event->name))
+        if (event->len == 0 || !broker_is_name(event->name))
             continue;
         snprintf(path, PATH_MAX, "%s/%s", watch->folder, event->name);
         if (is_hosts(path))

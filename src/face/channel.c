@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "channel.h"
+#include "face/channel.h"
 
 #include <errno.h>
 #include <string.h>
@@ -88,4 +88,12 @@ int gantry_channel_receive(int end, struct gantry_packet *packet)
     packet->text[packet->size] = '\0';
     take_descriptors(&message, packet);
     return 1;
+}
+
+void gantry_channel_copy_text(char *to, size_t size, const char *text)
+{
+    size_t length = strnlen(text, size - 1);
+
+    memcpy(to, text, length);
+    to[length] = '\0';
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * channel.h: what the process that makes the launch tells the one that the host holds: packets of a kind, a text and
- * up to two descriptors, on a socket pair. Whoever makes the launch, in this process tree or elsewhere, the face needs
- * no more than these. */
+ * channel.h: what the process that makes the launch and the one that the host holds tell each other: packets of a kind,
+ * a text and up to two descriptors, on a socket pair. Whoever makes the launch, in this process tree or elsewhere, the
+ * face needs no more than these. */
 #ifndef GANTRY_CHANNEL_H
 #define GANTRY_CHANNEL_H
 
-#include "../core/error.h"
+#include "core/base/error.h"
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -14,15 +14,25 @@
 #define GANTRY_CHANNEL_SIZE 16384 /* most bytes of a packet's text */
 
 enum gantry_channel_kind {
-    GANTRY_CHANNEL_LOG = 'L',      /* text: lines for standard error, as they are */
-    GANTRY_CHANNEL_PLUGIN = 'P',   /* text: the plugin's name; then the socket directory's path, after a zero byte */
-    GANTRY_CHANNEL_PATIENCE = 'T', /* text: milliseconds from the face's start to the handshake */
-    GANTRY_CHANNEL_SHARED = 'S',   /* the plugin sees the host's temporary directory */
-    GANTRY_CHANNEL_OUTPUT = 'O',   /* descriptors: the attached stream; the lock on the socket directory, if any */
-    GANTRY_CHANNEL_STARTED = 'R',  /* the plugin runs, and the launcher stays to tell of its end */
-    GANTRY_CHANNEL_EXIT = 'E',     /* descriptor: the engine's answer, to come, to a wait for the container's end; or
-                                      text: the exit code, where it has ended already */
-    GANTRY_CHANNEL_FAILED = 'F',   /* text: why there is no plugin, in one line */
+    GANTRY_CHANNEL_LOG = 'L',     /* text: lines for standard error, as they are */
+    GANTRY_CHANNEL_PLUGIN = 'P',  /* text: the plugin's name; then the socket directory's path, after a zero byte */
+    GANTRY_CHANNEL_PLACES = 'W',  /* text: the folder of the plugin's temporary files where a plugin that listens in it
+                                     can  be started again; then, after a zero byte, "host" where it has the host's
+                                     network. The  first of what is told of a container */
+    GANTRY_CHANNEL_TIMEOUT = 'T', /* text: milliseconds from the face's start to the handshake, and after a space those
+                                     that the engine may be away */
+    GANTRY_CHANNEL_OUTLIVE = 'A', /* the plugin is to outlive its host */
+    GANTRY_CHANNEL_SHARED = 'S',  /* the plugin sees the host's temporary directory */
+    GANTRY_CHANNEL_OUTPUT = 'O',  /* descriptors: the attached stream; the lock on the socket directory, if any */
+    GANTRY_CHANNEL_STARTED = 'R', /* the plugin runs, and the sender waits for its end until it has handed that over */
+    GANTRY_CHANNEL_EXIT = 'E',    /* descriptor: the engine's answer, to come, to a wait for the container's end; or
+                                     text: the exit code, where it has ended already */
+    GANTRY_CHANNEL_PROCESS = 'C', /* text: the container's id; then, after a zero byte, when its process started, as the
+                                     engine has it; descriptor: a pidfd of that process, where it is on this machine */
+    GANTRY_CHANNEL_AWAY = 'G',    /* text: why the engine, which is asked on, does not answer */
+    GANTRY_CHANNEL_AGAIN = 'N', /* from the face: the plugin listens in that folder. Where the face is content with what
+                                    the plugin says of itself, it ends its side */
+    GANTRY_CHANNEL_FAILED = 'F', /* text: why there is no plugin, or none any more, in one line */
 };
 
 struct gantry_packet {
@@ -41,5 +51,8 @@ int gantry_channel_send(int end, enum gantry_channel_kind kind, const char *text
 
 /* Takes the next packet, without waiting. Returns 1, or 0 where there is none yet. */
 int gantry_channel_receive(int end, struct gantry_packet *packet);
+
+/* Copies a text of a packet, which ends at its first zero byte, or where there is no more room. */
+void gantry_channel_copy_text(char *to, size_t size, const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "descriptors.h"
+#include "face/descriptors.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -28,17 +28,21 @@ void gantry_close_all_but(int one, int other)
     close_range(next, UINT_MAX, 0);
 }
 
-void gantry_detach(int one, int other, const char *name)
+void gantry_let_standard_go(void)
 {
-    int null;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    setsid();
-    gantry_close_all_but(one, other);
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; null >= 0 && fd < FIRST_OTHER; fd++)
         dup2(null, fd);
     if (null >= FIRST_OTHER)
         close(null);
+}
+
+void gantry_detach(int one, int other, const char *name)
+{
+    setsid();
+    gantry_close_all_but(one, other);
+    gantry_let_standard_go();
     signal(SIGINT, SIG_DFL);
     prctl(PR_SET_NAME, name);
 }

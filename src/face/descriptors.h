@@ -4,10 +4,13 @@
 #ifndef GANTRY_DESCRIPTORS_H
 #define GANTRY_DESCRIPTORS_H
 
-#include "../core/error.h"
+#include "core/base/error.h"
 
 /* Closes all descriptors from 3 on but these two, of which either may be -1. */
 void gantry_close_all_but(int one, int other);
+
+/* Exchanges the standard descriptors for /dev/null. */
+void gantry_let_standard_go(void);
 
 /* Leaves the caller's session, terminal and standard descriptors (for /dev/null), keeps two others, and takes a name
  * for people who list processes. */

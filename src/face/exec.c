@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "exec.h"
+#include "face/exec.h"
 
-#include "channel.h"
-#include "descriptors.h"
-#include "face.h"
+#include "face/channel.h"
+#include "face/descriptors.h"
+#include "face/face.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,13 +16,23 @@
 
 bool gantry_exec_wanted(int argc, char **argv)
 {
-    return argc >= 3 && strcmp(argv[1], "exec") == 0 && argv[2][0] != '-';
+    /* The system takes the line end of a first line that was written on Windows for a part of its last word. */
+    return argc >= 3 && (strcmp(argv[1], "exec") == 0 || strcmp(argv[1], "exec\r") == 0) && argv[2][0] != '-';
 }
 
-/* Every go-plugin host sets these; only a person does not. */
-static bool has_host(void)
+static int inherited(const char *number)
 {
-    return getenv("PLUGIN_PROTOCOL_VERSIONS") != NULL || getenv("PLUGIN_MIN_PORT") != NULL;
+    int fd = (int)strtol(number, NULL, 10);
+
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
+}
+
+bool gantry_exec_returns(int argc, char **argv, struct gantry_launcher *launcher)
+{
+    if (argc != 2 + GANTRY_EXEC_RETURNER_ARGUMENTS || strcmp(argv[1], GANTRY_EXEC_RETURNER) != 0)
+        return false;
+    *launcher = (struct gantry_launcher){.channel = inherited(argv[2]), .face = inherited(argv[3])};
+    return launcher->channel >= 0 && launcher->face >= 0;
 }
 
 static int explain(const char *policy)
@@ -31,8 +41,9 @@ static int explain(const char *policy)
             "This is a plugin, which gantry runs in a container as %s says.\n"
             "It is not meant to be executed by hand: the program that it extends starts it and talks to it.\n\n"
             "  gantry check %s   says whether the policy is in order\n"
-            "  gantry run %s     launches the plugin without such a program\n",
-            policy, policy, policy);
+            "  gantry run %s     launches the plugin without such a program\n"
+            "  %s ARGUMENTS | cat   has the plugin's own program answer, such as for its version\n",
+            policy, policy, policy, policy);
     return 1;
 }
 
@@ -55,7 +66,7 @@ static void settle_in(void)
     gantry_close_all_but(-1, -1);
 }
 
-static int begin(struct gantry_face *face, struct gantry_error *err)
+static int exec_begin(struct gantry_face *face, struct gantry_error *err)
 {
     struct gantry_record *record = gantry_record_new(err);
 
@@ -78,8 +89,8 @@ static int fork_launcher(struct gantry_face *face, struct gantry_launcher *launc
         return gantry_fail_errno(err, errno, "SPAWN_FAILED", "start a launch");
     if (pid == 0) {
         gantry_detach(ends[1], face->self, "gantry-launcher");
-        *launcher =
-            (struct gantry_launcher){.record = face->record, .channel = ends[1], .face = face->self, .face_pid = self};
+        *launcher = (struct gantry_launcher){
+            .record = face->record, .channel = ends[1], .face = face->self, .face_pid = self, .kind = face->kind};
         if (!gantry_record_begin_launch(face->record))
             _exit(1);
         return 0;
@@ -90,18 +101,20 @@ static int fork_launcher(struct gantry_face *face, struct gantry_launcher *launc
     return 1;
 }
 
-int gantry_exec(int argc, char **argv, struct gantry_launcher *launcher)
+int gantry_exec(char **argv, struct gantry_launcher *launcher)
 {
     static struct gantry_face face;
     struct gantry_error err;
+    enum gantry_host_kind kind = gantry_host_kind_find(argv + 3);
     int forked = -1;
 
-    (void)argc;
-    if (!has_host())
+    if (kind == GANTRY_HOST_NONE)
         return explain(argv[2]);
     settle_in();
-    if (begin(&face, &err) == 0)
+    if (exec_begin(&face, &err) == 0) {
+        gantry_face_begin_for(&face, kind);
         forked = fork_launcher(&face, launcher, &err);
+    }
     if (forked < 0) {
         fprintf(stderr, "gantry: %s\n", err.message);
         return 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "exit_answer.h"
+#include "face/exit_answer.h"
 
 /* The name of the number and its colon: in no header, and never in two chunks' bodies, which Go's encoder flushes
  * whole. A chunk's own framing (a size and line ends) never looks like it. */
@@ -16,21 +16,28 @@ static void match(struct gantry_exit_answer *answer, char byte)
     answer->in_value = answer->matched == sizeof name - 1;
 }
 
-static void add_digit(struct gantry_exit_answer *answer, char byte)
+/* What holds no number, such as the -1 of an engine that could not wait, is no exit code. */
+static void take_value(struct gantry_exit_answer *answer, char byte)
 {
-    if (byte == ' ')
+    bool is_digit = byte >= '0' && byte <= '9';
+
+    if (byte == ' ' && !answer->has_digits)
         return;
-    if (byte < '0' || byte > '9')
-        answer->known = true;
-    else if (answer->code < MOST_DIGITS_VALUE)
+    if (is_digit && answer->code < MOST_DIGITS_VALUE)
         answer->code = answer->code * 10 + (byte - '0');
+    answer->has_digits = answer->has_digits || is_digit;
+    if (is_digit)
+        return;
+    answer->known = answer->has_digits;
+    answer->matched = 0;
+    match(answer, byte);
 }
 
 bool gantry_exit_answer_feed(struct gantry_exit_answer *answer, const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size && !answer->known; i++) {
         if (answer->in_value)
-            add_digit(answer, bytes[i]);
+            take_value(answer, bytes[i]);
         else
             match(answer, bytes[i]);
     }

@@ -13,6 +13,7 @@
 struct gantry_exit_answer {
     size_t matched; /* bytes of the number's name that were seen */
     bool in_value;
+    bool has_digits;
     bool known;
     int code;
 };

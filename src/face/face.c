@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "face.h"
+#include "face/face.h"
 
-#include "face_plugin.h"
+#include "core/system/descriptor.h"
+#include "face/descriptors.h"
+#include "face/face_end.h"
+#include "face/face_plugin.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 55000 /* before the launcher says otherwise: hosts give up after 60 s, and ask nobody why */
-#define RETRY_MS 100      /* where the system has no process to spare for a guardian */
+#define START_TIMEOUT_MS 55000 /* before the launcher says otherwise: hosts give up after 60 s, and ask nobody why */
+#define RETRY_MS 100           /* where the system has no process to spare for a guardian */
 
-enum { CHANNEL, HOST, OUTPUT, ERROR, INPUT, EXIT, BROKER, GUARDIAN, COUNT = GUARDIAN + GANTRY_FACE_GUARDIANS };
+enum { CHANNEL, HOST, OUTPUT, ERROR, INPUT, EXIT, BROKER, PROCESS, GUARDIAN, COUNT = GUARDIAN + GANTRY_FACE_GUARDIANS };
 
 /* The process that started us, at its number: it may have ended before we asked. */
 static void find_host(struct gantry_face *face)
@@ -42,8 +45,9 @@ int gantry_face_begin(struct gantry_face *face, struct gantry_record *record, st
     *face = (struct gantry_face){
         .record = record, .host = -1, .channel = -1, .exit = -1, .lock = -1, .launcher = -1, .plugin = "?"};
     face->relay.input = -1;
+    gantry_comeback_init(&face->comeback);
     face->began_ms = gantry_face_now();
-    face->start_by_ms = face->began_ms + PATIENCE_MS;
+    face->start_by_ms = face->began_ms + START_TIMEOUT_MS;
     for (int i = 0; i < GANTRY_FACE_GUARDIANS; i++)
         face->guardians[i] = (struct gantry_guardian){.pid = -1, .pidfd = -1};
     find_host(face);
@@ -54,9 +58,18 @@ int gantry_face_begin(struct gantry_face *face, struct gantry_record *record, st
     return keep_guardians(face, err) > 0 ? -1 : 0;
 }
 
+void gantry_face_begin_for(struct gantry_face *face, enum gantry_host_kind kind)
+{
+    face->kind = kind;
+    face->relay.passes = face->relay.handshake_complete = kind == GANTRY_HOST_ASKS;
+    face->relay.plain = kind != GANTRY_HOST_GO_PLUGIN;
+    if (kind != GANTRY_HOST_GO_PLUGIN) /* no other has a broker */
+        gantry_broker_watch_close(&face->broker);
+}
+
 /* ---- waiting ---- */
 
-static void fill(const struct gantry_face *face, struct pollfd polls[COUNT])
+static void face_fill_polls(const struct gantry_face *face, struct pollfd polls[COUNT])
 {
     const struct gantry_relay *relay = &face->relay;
 
@@ -70,6 +83,7 @@ static void fill(const struct gantry_face *face, struct pollfd polls[COUNT])
     polls[INPUT] = (struct pollfd){.fd = gantry_relay_has_room(relay) ? relay->input : -1, .events = POLLIN};
     polls[EXIT] = (struct pollfd){.fd = face->exit, .events = POLLIN};
     polls[BROKER] = (struct pollfd){.fd = face->broker.fd, .events = POLLIN};
+    polls[PROCESS] = (struct pollfd){.fd = face->comeback.process, .events = POLLIN};
     for (int i = 0; i < GANTRY_FACE_GUARDIANS; i++)
         polls[GUARDIAN + i] = (struct pollfd){.fd = face->guardians[i].pidfd, .events = POLLIN};
 }
@@ -97,7 +111,38 @@ static void take_in(struct gantry_face *face, const struct pollfd polls[COUNT])
         gantry_face_take_exit(face);
     if (polls[BROKER].revents != 0 && face->broker.fd >= 0)
         gantry_face_take_socket(face);
+    if (polls[PROCESS].revents != 0 && face->comeback.process >= 0)
+        gantry_comeback_take_gone(face);
     gantry_face_check_handshake(face);
+}
+
+/* Whether the host has got the line that says where its plugin listens, and the plugin has not ended since. */
+static bool is_serving(const struct gantry_face *face)
+{
+    const struct gantry_relay *relay = &face->relay;
+
+    return face->flush_by_ms == 0 && !relay->passes && relay->handshake_complete && !relay->handshake_held &&
+           !gantry_relay_waits(relay, STDOUT_FILENO);
+}
+
+/* A host that has ended without closing its plugin takes it along, unless it is to be there for another host, which
+ * knows address and process. That one did not start us, and reads nothing from us. */
+static void part_from_host(struct gantry_face *face)
+{
+    bool serves = is_serving(face);
+
+    if (face->outlives) /* what there is to tell if this process is killed, as by a service manager */
+        atomic_store(&face->record->left, serves ? GANTRY_RECORD_KILLED : GANTRY_RECORD_CLOSED);
+    if (!face->host_gone || !serves)
+        return;
+    if (!face->outlives) {
+        atomic_store(&face->record->left, GANTRY_RECORD_LEFT);
+        return;
+    }
+    gantry_let_standard_go();
+    gantry_broker_watch_close(&face->broker);
+    gantry_close(&face->host);
+    face->host_gone = false;
 }
 
 /* The launcher ends when it has told all; nobody else may reap it. */
@@ -107,7 +152,7 @@ static void reap_launcher(struct gantry_face *face)
         face->launcher = -1;
 }
 
-static bool is_done(const struct gantry_face *face)
+static bool face_is_done(const struct gantry_face *face)
 {
     if (face->host_gone)
         return true;
@@ -132,8 +177,8 @@ int gantry_face_run(struct gantry_face *face)
     struct gantry_error err;
     int missing = 0;
 
-    while (!is_done(face)) {
-        fill(face, polls);
+    while (!face_is_done(face)) {
+        face_fill_polls(face, polls);
         if (poll(polls, COUNT, timeout_of(face, missing)) > 0) {
             take_in(face, polls);
             /* The reason for a failure before its summary, at which hosts kill this process. */
@@ -141,6 +186,7 @@ int gantry_face_run(struct gantry_face *face)
             write_out(face, &polls[OUTPUT]);
         }
         gantry_face_decide(face);
+        part_from_host(face);
         missing = keep_guardians(face, &err);
         reap_launcher(face);
     }

@@ -4,10 +4,7 @@
 #ifndef GANTRY_FACE_PLUGIN_H
 #define GANTRY_FACE_PLUGIN_H
 
-#include "face.h"
-
-/* Milliseconds of CLOCK_MONOTONIC. */
-int64_t gantry_face_now(void);
+#include "face/face.h"
 
 /* Takes what has come through the channel. */
 void gantry_face_take_packets(struct gantry_face *face);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "guardian.h"
+#include "face/guardian.h"
 
-#include "descriptors.h"
-#include "exec.h"
+#include "face/descriptors.h"
+#include "face/exec.h"
+#include "face/program.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,28 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LAUNCHER_PATIENCE_MS 150000 /* more than the engine gets for its slowest answer */
-#define ATTEMPTS 3
-
-/* The path of this executable: an upgrade may have replaced it meanwhile, and its Lua files with it. */
-static const char *find_executable(char path[PATH_MAX])
-{
-    static const char self[] = "/proc/self/exe";
-    static const char deleted[] = " (deleted)";
-    const size_t mark = sizeof deleted - 1;
-    ssize_t length = readlink(self, path, PATH_MAX - 1);
-
-    if (length <= 0)
-        return self;
-    path[length] = '\0';
-    if ((size_t)length > mark && strcmp(path + length - mark, deleted) == 0)
-        path[(size_t)length - mark] = '\0';
-    return access(path, X_OK) == 0 ? path : self;
-}
+#define LAUNCHER_TIMEOUT_MS 150000 /* more than the engine gets for its slowest answer */
+#define ATTEMPTS 8
+#define RETRY_PAUSE_MS 50
 
 enum outcome { CLEAN, LEFT, KILLED };
 
-/* Has a process ask the engine, which has patience of its own. */
+/* Has a process ask the engine, which waits for as long as it sees fit. */
 static enum outcome run_cleaner(struct gantry_record *record, enum gantry_record_stage stage)
 {
     char path[PATH_MAX];
@@ -44,15 +30,18 @@ static enum outcome run_cleaner(struct gantry_record *record, enum gantry_record
     char verb[] = GANTRY_EXEC_CLEANER;
     char making[] = "making";
     char made[] = "made";
+    char left[] = "left";
+    char killed[] = "killed";
     char keep[] = "keep";
-    char *kept = record->keep[0] != '\0' ? keep : made;
+    char *const gone[] = {[GANTRY_RECORD_CLOSED] = made, [GANTRY_RECORD_LEFT] = left, [GANTRY_RECORD_KILLED] = killed};
+    char *kept = record->keep[0] != '\0' ? keep : gone[atomic_load(&record->left)];
     char *what = stage == GANTRY_RECORD_MAKING ? making : kept;
     char *arguments[] = {name, verb, what, record->engine, record->container, record->root, record->directory, NULL};
     int status;
     pid_t pid;
 
-    if (posix_spawn(&pid, find_executable(path), NULL, NULL, arguments, environ) != 0)
-        return LEFT;
+    if (posix_spawn(&pid, gantry_program_path(path), NULL, NULL, arguments, environ) != 0)
+        return KILLED; /* nothing was tried */
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return LEFT;
@@ -63,13 +52,16 @@ static enum outcome run_cleaner(struct gantry_record *record, enum gantry_record
 
 static void clean(struct gantry_record *record)
 {
-    enum gantry_record_stage stage = gantry_record_begin_clean(record, LAUNCHER_PATIENCE_MS);
+    enum gantry_record_stage stage = gantry_record_begin_clean(record, LAUNCHER_TIMEOUT_MS);
     bool nothing = stage == GANTRY_RECORD_EMPTY || stage == GANTRY_RECORD_CLEAN;
     enum outcome outcome = nothing ? CLEAN : KILLED;
 
-    for (int attempt = 0; attempt < ATTEMPTS && outcome == KILLED; attempt++)
+    for (int attempt = 0; attempt < ATTEMPTS && outcome == KILLED; attempt++) {
         outcome = run_cleaner(record, stage);
-    /* What is left then has outlasted the cleaner's patience: the other guardian need not try as well. */
+        if (outcome == KILLED)
+            poll(NULL, 0, RETRY_PAUSE_MS << attempt); /* a machine that is out of processes has some again later */
+    }
+    /* What is left then has outlasted the cleaner: the other guardian need not try as well. */
     gantry_record_end_clean(record, outcome != KILLED);
 }
 

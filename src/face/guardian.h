@@ -8,7 +8,7 @@
 #ifndef GANTRY_GUARDIAN_H
 #define GANTRY_GUARDIAN_H
 
-#include "record.h"
+#include "face/record.h"
 
 struct gantry_guardian {
     pid_t pid;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_face.c: gantry.face: what the launcher writes down, and what it tells the process that the host holds. */
-#include "lua_face.h"
+#include "face/lua_face.h"
 
-#include "../lua/lua_gantry.h"
-#include "channel.h"
+#include "face/channel.h"
+#include "lua/lua_gantry.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -66,9 +66,10 @@ static const struct {
     const char *name;
     enum gantry_channel_kind kind;
 } kinds[] = {
-    {"log", GANTRY_CHANNEL_LOG},       {"plugin", GANTRY_CHANNEL_PLUGIN},   {"patience", GANTRY_CHANNEL_PATIENCE},
+    {"log", GANTRY_CHANNEL_LOG},       {"plugin", GANTRY_CHANNEL_PLUGIN},   {"timeout", GANTRY_CHANNEL_TIMEOUT},
     {"shared", GANTRY_CHANNEL_SHARED}, {"started", GANTRY_CHANNEL_STARTED}, {"output", GANTRY_CHANNEL_OUTPUT},
-    {"exit", GANTRY_CHANNEL_EXIT},     {"failed", GANTRY_CHANNEL_FAILED},
+    {"exit", GANTRY_CHANNEL_EXIT},     {"failed", GANTRY_CHANNEL_FAILED},   {"process", GANTRY_CHANNEL_PROCESS},
+    {"away", GANTRY_CHANNEL_AWAY},     {"outlive", GANTRY_CHANNEL_OUTLIVE}, {"places", GANTRY_CHANNEL_PLACES},
 };
 
 static enum gantry_channel_kind check_kind(lua_State *L, int index)
@@ -96,8 +97,21 @@ static int face_tell(lua_State *L)
     return 1;
 }
 
+/* face.hear() -> true | false | nil: whether the plugin is to be started again; nil while the face has not decided */
+static int face_hear(lua_State *L)
+{
+    static struct gantry_packet packet;
+
+    if (gantry_channel_receive(launcher_of(L)->channel, &packet) == 0)
+        lua_pushnil(L);
+    else
+        lua_pushboolean(L, packet.kind == GANTRY_CHANNEL_AGAIN);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"making", face_making}, {"made", face_made}, {"clean", face_clean}, {"tell", face_tell}, {NULL, NULL},
+    {"making", face_making}, {"made", face_made}, {"clean", face_clean},
+    {"tell", face_tell},     {"hear", face_hear}, {NULL, NULL},
 };
 
 static int open_face(lua_State *L)
@@ -109,8 +123,12 @@ static int open_face(lua_State *L)
     luaL_setfuncs(L, functions, 1);
     lua_pushinteger(L, launcher->face);
     lua_setfield(L, -2, "descriptor"); /* readable once the face has ended */
+    lua_pushinteger(L, launcher->channel);
+    lua_setfield(L, -2, "channel"); /* readable once face.hear() has something to tell */
     lua_pushinteger(L, launcher->face_pid);
     lua_setfield(L, -2, "pid");
+    lua_pushstring(L, gantry_host_kind_name(launcher->kind));
+    lua_setfield(L, -2, "host");
     return 1;
 }
 

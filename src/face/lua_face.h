@@ -5,7 +5,7 @@
 #ifndef GANTRY_LUA_FACE_H
 #define GANTRY_LUA_FACE_H
 
-#include "exec.h"
+#include "face/exec.h"
 
 #include <lua.h>
 

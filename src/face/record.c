@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "record.h"
+#include "face/record.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -63,12 +63,12 @@ bool gantry_record_begin_launch(struct gantry_record *record)
     return !atomic_load(&record->closed);
 }
 
-static void await_launcher(struct shared *shared, int patience_ms)
+static void await_launcher(struct shared *shared, int timeout_ms)
 {
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += patience_ms / 1000;
+    until.tv_sec += timeout_ms / 1000;
     if (taken(&shared->launching, pthread_mutex_clocklock(&shared->launching, CLOCK_MONOTONIC, &until)))
         return;
     /* It holds its lock, so the number is its own still. */
@@ -76,13 +76,13 @@ static void await_launcher(struct shared *shared, int patience_ms)
     taken(&shared->launching, pthread_mutex_lock(&shared->launching));
 }
 
-enum gantry_record_stage gantry_record_begin_clean(struct gantry_record *record, int patience_ms)
+enum gantry_record_stage gantry_record_begin_clean(struct gantry_record *record, int timeout_ms)
 {
     struct shared *shared = shared_of(record);
 
     taken(&shared->cleaning, pthread_mutex_lock(&shared->cleaning));
     atomic_store(&record->closed, 1);
-    await_launcher(shared, patience_ms);
+    await_launcher(shared, timeout_ms);
     return atomic_load(&record->stage);
 }
 

@@ -8,7 +8,7 @@
 #ifndef GANTRY_RECORD_H
 #define GANTRY_RECORD_H
 
-#include "../core/error.h"
+#include "core/base/error.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -22,10 +22,17 @@ enum gantry_record_stage {
     GANTRY_RECORD_CLEAN,  /* all is taken away, or was left to somebody else */
 };
 
+enum gantry_record_left {
+    GANTRY_RECORD_CLOSED, /* nothing: the plugin has ended, or did not serve yet */
+    GANTRY_RECORD_LEFT,   /* the host ended and left its plugin running */
+    GANTRY_RECORD_KILLED, /* the plugin was to outlive its host, but its process was killed */
+};
+
 struct gantry_record {
     atomic_int stage;
     atomic_int closed;   /* set by who takes away: a launch that has not begun by then never begins */
     atomic_int launcher; /* its number while it holds its lock */
+    atomic_int left;     /* of enum gantry_record_left: what is to be told of the end to the next host */
     char engine[512];    /* the address that reaches the engine */
     char container[192]; /* its name */
     char root[PATH_MAX]; /* where the socket directory is made; empty where there is none of ours */
@@ -39,9 +46,9 @@ struct gantry_record *gantry_record_new(struct gantry_error *err);
 /* For the launcher: holds the record from here to its end. False where it was closed: there is nobody to launch for. */
 bool gantry_record_begin_launch(struct gantry_record *record);
 
-/* For a guardian: waits until nobody else takes away and the launcher has ended, which is killed after `patience_ms`.
+/* For a guardian: waits until nobody else takes away and the launcher has ended, which is killed after `timeout_ms`.
  * From then on, nothing that the record names is made any more. Gives the stage; to be followed by end_clean. */
-enum gantry_record_stage gantry_record_begin_clean(struct gantry_record *record, int patience_ms);
+enum gantry_record_stage gantry_record_begin_clean(struct gantry_record *record, int timeout_ms);
 
 void gantry_record_end_clean(struct gantry_record *record, bool clean);
 

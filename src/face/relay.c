@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay.h"
+#include "face/relay.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -65,13 +66,28 @@ static void write_or_drop(const char *bytes, size_t size)
     }
 }
 
-static void take_output(struct gantry_relay *relay, const char *bytes, size_t size)
+bool gantry_relay_could_be_handshake(const struct gantry_relay *relay)
+{
+    const char *line = (const char *)gantry_buffer_front(&relay->output);
+    size_t size = gantry_buffer_length(&relay->output);
+    int bars = 0;
+
+    for (size_t i = 0; i < size; i++)
+        bars += line[i] == '|';
+    return bars >= 3;
+}
+
+static void relay_take_output(struct gantry_relay *relay, const char *bytes, size_t size)
 {
     const char *end;
     size_t line;
 
+    if (relay->passes) {
+        gantry_buffer_append(&relay->output, bytes, size);
+        return;
+    }
     if (relay->handshake_complete) {
-        if (!gantry_relay_waits(relay, STDOUT_FILENO))
+        if (gantry_buffer_length(&relay->output) == 0) /* never before the handshake line, which may be held yet */
             write_or_drop(bytes, size);
         return;
     }
@@ -81,9 +97,12 @@ static void take_output(struct gantry_relay *relay, const char *bytes, size_t si
     /* What is longer than a host reads is no handshake: out with it, so that the host says so. */
     relay->handshake_complete = end != NULL || gantry_buffer_length(&relay->output) >= MOST_HANDSHAKE;
     relay->handshake_held = relay->handshake_complete;
+    relay->passes = relay->handshake_complete && !gantry_relay_could_be_handshake(relay);
+    if (relay->passes)
+        gantry_buffer_append(&relay->output, bytes + line, size - line);
 }
 
-static void take_payload(void *data, enum gantry_stream stream, const char *bytes, size_t size)
+static void relay_take_payload(void *data, enum gantry_stream stream, const char *bytes, size_t size)
 {
     struct gantry_relay *relay = data;
 
@@ -93,9 +112,10 @@ static void take_payload(void *data, enum gantry_stream stream, const char *byte
         snprintf(message, sizeof message, "the engine says: %.*s", (int)(size < 400 ? size : 400), bytes);
         gantry_relay_say(relay, "error", message);
     } else if (stream == GANTRY_STDERR) {
+        gantry_last_line_feed(&relay->last, bytes, size);
         take_error(relay, bytes, size);
     } else {
-        take_output(relay, bytes, size);
+        relay_take_output(relay, bytes, size);
     }
 }
 
@@ -105,6 +125,34 @@ static void end(struct gantry_relay *relay, enum gantry_relay_state state)
     add_own(relay);
     close(relay->input);
     relay->input = -1;
+}
+
+/* What comes next begins with a whole frame. */
+static void drop_stream(struct gantry_relay *relay)
+{
+    if (relay->input >= 0)
+        end(relay, GANTRY_RELAY_ENDED);
+    relay->frames = (struct gantry_stdcopy){0};
+    relay->state = GANTRY_RELAY_OPEN;
+}
+
+void gantry_relay_attach(struct gantry_relay *relay, int input)
+{
+    drop_stream(relay);
+    if (relay->in_line)
+        gantry_buffer_append(&relay->error, "\n", 1);
+    relay->in_line = false;
+    if (!relay->handshake_complete)
+        gantry_buffer_free(&relay->output);
+    relay->input = input;
+}
+
+void gantry_relay_let_go(struct gantry_relay *relay)
+{
+    drop_stream(relay);
+    gantry_buffer_free(&relay->output);
+    relay->last = (struct gantry_last_line){0};
+    relay->handshake_complete = relay->handshake_held = false;
 }
 
 void gantry_relay_read(struct gantry_relay *relay)
@@ -117,7 +165,7 @@ void gantry_relay_read(struct gantry_relay *relay)
         return;
     if (got <= 0) {
         end(relay, got == 0 ? GANTRY_RELAY_ENDED : GANTRY_RELAY_BROKEN);
-    } else if (gantry_stdcopy_feed(&relay->frames, bytes, (size_t)got, take_payload, relay, &err) < 0) {
+    } else if (gantry_stdcopy_feed(&relay->frames, bytes, (size_t)got, relay_take_payload, relay, &err) < 0) {
         gantry_relay_say(relay, "error", err.message);
         end(relay, GANTRY_RELAY_BROKEN);
     }
@@ -125,7 +173,8 @@ void gantry_relay_read(struct gantry_relay *relay)
 
 bool gantry_relay_has_room(const struct gantry_relay *relay)
 {
-    return gantry_buffer_length(&relay->error) < MOST_WAITING;
+    return gantry_buffer_length(&relay->error) < MOST_WAITING &&
+           (!relay->passes || gantry_buffer_length(&relay->output) < MOST_WAITING);
 }
 
 /* ---- out ---- */
@@ -133,7 +182,7 @@ bool gantry_relay_has_room(const struct gantry_relay *relay)
 bool gantry_relay_waits(const struct gantry_relay *relay, int fd)
 {
     if (fd == STDOUT_FILENO)
-        return !relay->handshake_held && gantry_buffer_length(&relay->output) > 0;
+        return relay->handshake_complete && !relay->handshake_held && gantry_buffer_length(&relay->output) > 0;
     return gantry_buffer_length(&relay->error) > 0;
 }
 
@@ -182,7 +231,7 @@ static void timestamp(char text[40])
     snprintf(text + length, 40 - length, ".%06ldZ", (long)now.tv_usec);
 }
 
-void gantry_relay_say(struct gantry_relay *relay, const char *level, const char *message)
+static void say_in_json(struct gantry_relay *relay, const char *level, const char *message)
 {
     char head[160];
     char now[40];
@@ -194,6 +243,26 @@ void gantry_relay_say(struct gantry_relay *relay, const char *level, const char 
     gantry_buffer_append(&relay->own, head, (size_t)length);
     append_escaped(&relay->own, message);
     gantry_buffer_append(&relay->own, "\"}\n", 3);
+}
+
+/* [ERROR] gantry: ..., as programs of Go's plain logger have it. */
+static void say_plainly(struct gantry_relay *relay, const char *level, const char *message)
+{
+    gantry_buffer_append(&relay->own, "[", 1);
+    for (; *level != '\0'; level++) {
+        char upper = (char)toupper((unsigned char)*level);
+
+        gantry_buffer_append(&relay->own, &upper, 1);
+    }
+    gantry_buffer_append(&relay->own, "] gantry: ", strlen("] gantry: "));
+    for (; *message != '\0'; message++) /* it is one line, and may hold what a plugin said */
+        gantry_buffer_append(&relay->own, iscntrl((unsigned char)*message) ? " " : message, 1);
+    gantry_buffer_append(&relay->own, "\n", 1);
+}
+
+void gantry_relay_say(struct gantry_relay *relay, const char *level, const char *message)
+{
+    (relay->plain ? say_plainly : say_in_json)(relay, level, message);
     if (!relay->in_line || relay->input < 0)
         add_own(relay);
 }

@@ -2,15 +2,18 @@
  *
  * relay.h: the plugin's output on its way to the host: the attached stream taken apart into standard output and error.
  *
- * Standard output goes first and whole until the handshake line is out; what follows it is thrown away where the host
- * does not read it at once, since go-plugin hosts may stop reading there. Standard error waits for its reader, and so
- * does the plugin once enough of it waits. Nothing here ever blocks. gantry's own messages are lines of hclog's JSON on
- * standard error, among the plugin's. */
+ * Standard output goes first and whole until the handshake line is out: nothing of that line goes before it is complete
+ * and was looked at. What follows it is thrown away where the host does not read it at once, since go-plugin hosts may
+ * stop reading there. A first line that no host takes for a handshake is something else that the host wants to read:
+ * then all goes on. Standard error waits for its reader, and so does the plugin once enough of it waits. Nothing here
+ * ever blocks. gantry's own messages are lines on standard error, among the plugin's: of hclog's JSON, or with their
+ * level in brackets. */
 #ifndef GANTRY_RELAY_H
 #define GANTRY_RELAY_H
 
-#include "../core/buffer.h"
-#include "../core/stdcopy.h"
+#include "core/base/buffer.h"
+#include "core/base/stdcopy.h"
+#include "face/last_line.h"
 
 #include <stdbool.h>
 
@@ -28,10 +31,20 @@ struct gantry_relay {
     struct gantry_buffer output; /* up to the end of the handshake line */
     struct gantry_buffer error;
     struct gantry_buffer own; /* messages of gantry's that wait for the end of a line of the plugin's */
+    bool passes;              /* there is no handshake: standard output goes on as it is, and waits for its reader */
+    bool plain;               /* the host does not read hclog's JSON */
     bool handshake_complete;  /* the first line of standard output is in `output`, or was, with its newline */
     bool handshake_held;      /* and is not to be written until the relay is told to */
-    bool in_line;             /* standard error stands in the middle of a line of the plugin's */
+    struct gantry_last_line last; /* of standard error */
+    bool in_line;                 /* standard error stands in the middle of a line of the plugin's */
 };
+
+/* Goes on with another stream of the same container's output, whatever came of the one before. What there was of a
+ * handshake line is dropped: its rest is lost. */
+void gantry_relay_attach(struct gantry_relay *relay, int input);
+
+/* Lets go of a stream whose handshake line is not to be seen by the host: that of another container is to come. */
+void gantry_relay_let_go(struct gantry_relay *relay);
 
 /* Reads what has come and takes it apart. */
 void gantry_relay_read(struct gantry_relay *relay);
@@ -45,7 +58,10 @@ bool gantry_relay_write(struct gantry_relay *relay, int fd);
 /* Whether something waits for descriptor 1 or 2. */
 bool gantry_relay_waits(const struct gantry_relay *relay, int fd);
 
-/* Adds a message of gantry's own, as a line of hclog's JSON. `level` is one of hclog's: "debug", "warn", "error". */
+/* Whether a host could take a line for a handshake: it splits it at bars and needs four fields. */
+bool gantry_relay_could_be_handshake(const struct gantry_relay *relay);
+
+/* Adds a message of gantry's own. `level` is one of hclog's: "debug", "warn", "error". */
 void gantry_relay_say(struct gantry_relay *relay, const char *level, const char *message);
 
 /* Adds bytes of gantry's own to standard error as they are: whole lines. */

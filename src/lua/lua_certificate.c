@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_certificate.c: gantry.core.certificate: the pair for AutoMTLS. */
-#include "../core/certificate.h"
+#include "core/tls/certificate.h"
 
-#include "lua_gantry.h"
+#include "lua/lua_gantry.h"
 
 #define CERTIFICATE "gantry.certificate"
 
@@ -34,7 +34,7 @@ static int certificate_generate(lua_State *L) /* -> { certificate = pem, key = p
 
 static const luaL_Reg functions[] = {{"generate", certificate_generate}, {NULL, NULL}};
 
-int lua_gantry_open_certificate(lua_State *L)
+int luaopen_gantry_core_certificate(lua_State *L)
 {
     luaL_newmetatable(L, CERTIFICATE);
     lua_pushcfunction(L, certificate_free);

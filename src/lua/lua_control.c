@@ -2,9 +2,9 @@
  *
  * lua_control.c: gantry.core.control: the control server and its requests. The server is at work although nobody holds
  * it (see lua_source.h), until it is closed; a request that is collected without an answer gets one that says so. */
-#include "../core/control.h"
+#include "core/control/control.h"
 
-#include "lua_source.h"
+#include "lua/lua_source.h"
 
 #define CONTROL "gantry.control"
 #define REQUEST "gantry.control_request"
@@ -18,47 +18,38 @@ struct request {
     struct gantry_control_request *request; /* NULL once given back */
 };
 
-/* Pushes a request's userdata, which owns it. [-0, +1, e] */
-static int push_request(lua_State *L)
+/* Pushes a request's userdata, which owns it from then on: what was given is NULL. */
+static int control_push_request(lua_State *L, void *what)
 {
-    struct gantry_control_request *taken = lua_touserdata(L, 1);
+    struct gantry_control_request **given = what;
     struct request *request = lua_newuserdatauv(L, sizeof *request, 0);
 
-    request->request = taken;
+    request->request = NULL;
     luaL_setmetatable(L, REQUEST);
+    request->request = *given;
+    *given = NULL;
     return 1;
 }
 
 static void request_came(void *data, struct gantry_control_request *taken)
 {
     struct control *control = data;
-    struct lua_gantry_loop *loop = control->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, control->source.callbacks[0]);
 
-    if (L == NULL) {
-        gantry_control_request_free(taken);
-        return;
-    }
-    lua_pushcfunction(L, push_request);
-    lua_pushlightuserdata(L, taken);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK) { /* out of memory */
-        lua_pop(L, 2);
-        gantry_control_request_free(taken);
-        return;
-    }
-    lua_gantry_finish_call(loop, L, 1);
+    lua_gantry_source_call(&control->source, 0, control_push_request, &taken);
+    gantry_control_request_free(taken); /* where nobody has it: it is answered with a fault */
 }
 
 /* listen(path, mode, gid|nil) -> descriptor | nil, err */
 static int control_listen(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = lua_gantry_check_text(L, 1);
     lua_Integer mode = luaL_checkinteger(L, 2);
     lua_Integer group = luaL_optinteger(L, 3, -1);
     struct gantry_error err;
     int fd;
 
     luaL_argcheck(L, mode >= 0 && mode <= 0777, 2, "no file mode");
+    luaL_argcheck(L, group >= -1 && group < (gid_t)-1, 3, "not a group's number");
     if (gantry_control_listen(path, (mode_t)mode, (gid_t)group, &fd, &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushinteger(L, fd);
@@ -73,7 +64,7 @@ static int control_open(lua_State *L)
     struct control *control;
     struct gantry_error err;
 
-    options.fd = (int)luaL_checkinteger(L, 2);
+    options.fd = lua_gantry_check_descriptor(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     control = lua_gantry_source_new(L, sizeof *control, CONTROL, 1);
     options.on_request = request_came;
@@ -98,7 +89,7 @@ static int control_close(lua_State *L)
 
 /* ---- a request ---- */
 
-static struct gantry_control_request *check_request(lua_State *L)
+static struct gantry_control_request *control_check_request(lua_State *L)
 {
     struct request *request = luaL_checkudata(L, 1, REQUEST);
 
@@ -109,26 +100,26 @@ static struct gantry_control_request *check_request(lua_State *L)
 
 static int request_method(lua_State *L)
 {
-    lua_pushstring(L, gantry_control_request_method(check_request(L)));
+    lua_pushstring(L, gantry_control_request_method(control_check_request(L)));
     return 1;
 }
 
 static int request_path(lua_State *L)
 {
-    lua_pushstring(L, gantry_control_request_path(check_request(L)));
+    lua_pushstring(L, gantry_control_request_path(control_check_request(L)));
     return 1;
 }
 
 static int request_argument(lua_State *L) /* request, name -> value | nil */
 {
-    lua_pushstring(L, gantry_control_request_argument(check_request(L), luaL_checkstring(L, 2)));
+    lua_pushstring(L, gantry_control_request_argument(control_check_request(L), luaL_checkstring(L, 2)));
     return 1;
 }
 
 static int request_body(lua_State *L)
 {
     size_t count;
-    const char *bytes = gantry_control_request_body(check_request(L), &count);
+    const char *bytes = gantry_control_request_body(control_check_request(L), &count);
 
     lua_pushlstring(L, bytes, count);
     return 1;
@@ -144,7 +135,7 @@ static unsigned check_status(lua_State *L, int index)
 
 static int request_answer(lua_State *L) /* request, status, type, bytes */
 {
-    struct gantry_control_request *request = check_request(L);
+    struct gantry_control_request *request = control_check_request(L);
     size_t count;
     const char *bytes = luaL_checklstring(L, 4, &count);
 
@@ -154,13 +145,13 @@ static int request_answer(lua_State *L) /* request, status, type, bytes */
 
 static int request_stream(lua_State *L) /* request, status, type */
 {
-    gantry_control_request_stream(check_request(L), check_status(L, 2), luaL_checkstring(L, 3));
+    gantry_control_request_stream(control_check_request(L), check_status(L, 2), luaL_checkstring(L, 3));
     return 0;
 }
 
 static int request_write(lua_State *L) /* request, bytes -> how many bytes wait | nil where the client is gone */
 {
-    struct gantry_control_request *request = check_request(L);
+    struct gantry_control_request *request = control_check_request(L);
     size_t count;
     const char *bytes = luaL_checklstring(L, 2, &count);
     ssize_t held = gantry_control_request_write(request, bytes, count);
@@ -195,10 +186,10 @@ static const luaL_Reg methods[] = {
     {"close", control_close}, {"__gc", control_close}, {"__close", control_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"listen", control_listen}, {"open", control_open}, {NULL, NULL}};
 
-int lua_gantry_open_control(lua_State *L)
+int luaopen_gantry_core_control(lua_State *L)
 {
-    lua_gantry_source_type(L, CONTROL, methods);
-    lua_gantry_source_type(L, REQUEST, request_methods);
+    lua_gantry_make_type(L, CONTROL, methods);
+    lua_gantry_make_type(L, REQUEST, request_methods);
     luaL_newlib(L, functions);
     return 1;
 }

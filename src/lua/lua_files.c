@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_files.c: gantry.core.files: directories, files replaced in one step, and locks. */
-#include "../core/files.h"
-#include "lua_gantry.h"
+#include "core/files/copy.h"
+#include "core/files/files.h"
+#include "lua/lua_options.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +30,7 @@ static int files_make_directory(lua_State *L) /* path, mode|nil -> true | nil, e
 {
     struct gantry_error err;
 
-    if (gantry_files_make_directory(luaL_checkstring(L, 1), check_mode(L, 2, 0700), &err) < 0)
+    if (gantry_files_make_directory(lua_gantry_check_text(L, 1), check_mode(L, 2, 0700), &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;
@@ -40,7 +44,7 @@ struct names {
     bool failed;
 };
 
-static void add_name(void *data, const char *name)
+static void names_add(void *data, const char *name)
 {
     struct names *names = data;
     size_t size = strlen(name) + 1;
@@ -75,14 +79,14 @@ static int push_names(lua_State *L) /* light userdata of names -> list */
 
 static int files_list(lua_State *L) /* path -> names | nil, err */
 {
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = lua_gantry_check_text(L, 1);
     struct names names = {.bytes = NULL};
     struct gantry_error err;
     int failed;
 
     lua_pushcfunction(L, push_names);
     lua_pushlightuserdata(L, &names);
-    failed = gantry_files_list(path, add_name, &names, &err);
+    failed = gantry_files_list(path, names_add, &names, &err);
     if (failed == 0 && names.failed)
         failed = gantry_fail(&err, "OUT_OF_MEMORY", "list directory %s: out of memory", path);
     if (failed == 0)
@@ -95,7 +99,7 @@ static int files_list(lua_State *L) /* path -> names | nil, err */
 
 static int files_replace(lua_State *L) /* path, bytes, mode|nil -> true | nil, err */
 {
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = lua_gantry_check_text(L, 1);
     size_t count;
     const char *bytes = luaL_checklstring(L, 2, &count);
     struct gantry_error err;
@@ -106,9 +110,80 @@ static int files_replace(lua_State *L) /* path, bytes, mode|nil -> true | nil, e
     return 1;
 }
 
+/* Reads up to `limit` bytes into a buffer on the stack of Lua, which frees it. The descriptor is in a userdata
+ * meanwhile, since that may raise. */
+static int read_bytes(lua_State *L, const char *path, int fd, size_t limit, struct gantry_error *err)
+{
+    luaL_Buffer buffer;
+    size_t size = 0;
+    ssize_t got = 0;
+
+    luaL_buffinit(L, &buffer);
+    do {
+        size_t wanted = limit - size < LUAL_BUFFERSIZE ? limit - size : LUAL_BUFFERSIZE;
+
+        got = wanted > 0 ? read(fd, luaL_prepbuffsize(&buffer, LUAL_BUFFERSIZE), wanted) : 0;
+        if (got > 0) {
+            luaL_addsize(&buffer, (size_t)got);
+            size += (size_t)got;
+        }
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    if (got < 0)
+        return gantry_fail_errno(err, errno, "READ_FAILED", "read %s", path);
+    luaL_pushresult(&buffer);
+    return 0;
+}
+
+/* files.read(path, limit, no_links|nil) -> bytes, status | nil, err: the first `limit` bytes of a file, and what it is,
+ * as system.stat says it; "" for what is no regular file. Nothing can be exchanged between the look and the reading. */
+static int files_read(lua_State *L)
+{
+    const char *path = lua_gantry_check_text(L, 1);
+    lua_Integer limit = luaL_checkinteger(L, 2);
+    int flags = lua_toboolean(L, 3) ? O_NOFOLLOW : 0;
+    struct lock *opened;
+    struct stat status;
+    struct gantry_error err;
+
+    luaL_argcheck(L, limit >= 0, 2, "no number of bytes");
+    opened = lua_newuserdatauv(L, sizeof *opened, 0);
+    opened->fd = -1;
+    luaL_setmetatable(L, LOCK);
+    if (gantry_files_open(path, flags, &opened->fd, &status, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    if (!S_ISREG(status.st_mode))
+        lua_pushliteral(L, "");
+    else if (read_bytes(L, path, opened->fd, (size_t)limit, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    close(opened->fd);
+    opened->fd = -1;
+    lua_gantry_push_status(L, &status);
+    return 2;
+}
+
+/* files.copy(from, to, { limit, mode, user, group }) -> status of the first | nil, err: see copy.h */
+static int files_copy(lua_State *L)
+{
+    const char *from = lua_gantry_check_text(L, 1);
+    struct gantry_copy_target to = {.path = lua_gantry_check_text(L, 2)};
+    struct stat status;
+    struct gantry_error err;
+    size_t limit;
+
+    luaL_checktype(L, 3, LUA_TTABLE);
+    limit = (size_t)lua_gantry_get_integer(L, 3, "limit", 0, LUA_MAXINTEGER, 0);
+    to.mode = (mode_t)lua_gantry_get_integer(L, 3, "mode", 0, 07777, 0600);
+    to.user = (uid_t)lua_gantry_get_integer(L, 3, "user", 0, (uid_t)-2, -1);
+    to.group = (gid_t)lua_gantry_get_integer(L, 3, "group", 0, (gid_t)-2, -1);
+    if (gantry_copy_file(from, limit, &to, &status, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_gantry_push_status(L, &status);
+    return 1;
+}
+
 static int files_lock(lua_State *L) /* path -> lock | nil, err */
 {
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = lua_gantry_check_text(L, 1);
     struct lock *lock = lua_newuserdatauv(L, sizeof *lock, 0);
     struct gantry_error err;
 
@@ -132,17 +207,15 @@ static int lock_close(lua_State *L)
 static const luaL_Reg methods[] = {{"close", lock_close}, {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"make_directory", files_make_directory},
                                      {"list", files_list},
+                                     {"read", files_read},
                                      {"replace", files_replace},
+                                     {"copy", files_copy},
                                      {"lock", files_lock},
                                      {NULL, NULL}};
 
 int lua_gantry_open_files(lua_State *L)
 {
-    luaL_newmetatable(L, LOCK);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_gantry_make_type(L, LOCK, methods);
     luaL_newlib(L, functions);
     return 1;
 }

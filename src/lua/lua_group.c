@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_group.c: gantry.core.group. */
-#include "../core/group.h"
-#include "lua_gantry.h"
+#include "core/files/group.h"
+#include "lua/lua_gantry.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -49,12 +49,23 @@ static int group_effective(lua_State *L) /* -> the caller's egid */
     return 1;
 }
 
+static int group_supplementary(lua_State *L) /* -> the caller's supplementary groups, sorted as the kernel has them */
+{
+    int count = getgroups(0, NULL);
+    gid_t *groups = lua_newuserdatauv(L, sizeof *groups * (size_t)(count > 0 ? count : 1), 0);
+
+    count = getgroups(count, groups);
+    lua_createtable(L, count > 0 ? count : 0, 0);
+    for (int i = 0; i < count; i++) {
+        lua_pushinteger(L, groups[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"resolve", group_resolve},
-    {"may_assign", group_may_assign},
-    {"name", group_name},
-    {"effective", group_effective},
-    {NULL, NULL},
+    {"resolve", group_resolve},     {"may_assign", group_may_assign},       {"name", group_name},
+    {"effective", group_effective}, {"supplementary", group_supplementary}, {NULL, NULL},
 };
 
 int lua_gantry_open_group(lua_State *L)

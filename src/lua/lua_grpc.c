@@ -6,9 +6,10 @@
  * call keeps its connection alive (user value 1), which keeps the loop; a connection lists its calls, which are silent
  * and over when it is closed. What callbacks get is pushed inside the protected call: a message may be large, and
  * memory may be short. */
-#include "../core/grpc.h"
+#include "core/grpc/grpc.h"
 
-#include "lua_source.h"
+#include "lua/lua_options.h"
+#include "lua/lua_source.h"
 
 #include <math.h>
 
@@ -22,15 +23,14 @@ enum { ON_MESSAGE, ON_END };  /* of a call */
 struct connection {
     struct lua_gantry_source source;
     struct gantry_grpc *grpc; /* NULL once closed here */
-    struct call *calls;       /* those that have not ended */
+    struct gantry_list calls; /* those that have not ended */
 };
 
 struct call {
     struct lua_gantry_source source;
     struct gantry_grpc_call *call; /* NULL once ended or cancelled */
     bool is_cancelled;             /* by its owner, or with its connection */
-    struct call *next;             /* in the connection's list */
-    struct call **link;
+    struct gantry_list in_calls;
 };
 
 /* ---- the end of objects ---- */
@@ -42,23 +42,13 @@ static void drop_call(struct call *call)
     call->call = NULL;
 }
 
-static void leave_connection(struct call *call)
-{
-    if (call->link == NULL)
-        return;
-    *call->link = call->next;
-    if (call->next != NULL)
-        call->next->link = call->link;
-    call->link = NULL;
-}
-
 static int call_cancel(lua_State *L)
 {
     struct call *call = luaL_checkudata(L, 1, CALL);
 
     call->is_cancelled = true;
     drop_call(call);
-    leave_connection(call);
+    gantry_list_remove(&call->in_calls);
     lua_gantry_source_release(L, &call->source);
     return 0;
 }
@@ -69,12 +59,12 @@ static int connection_close(lua_State *L)
 
     gantry_grpc_free(connection->grpc);
     connection->grpc = NULL;
-    while (connection->calls != NULL) {
-        struct call *call = connection->calls;
+    while (!gantry_list_is_empty(&connection->calls)) {
+        struct call *call = GANTRY_LIST_ENTRY(connection->calls.next, struct call, in_calls);
 
         call->is_cancelled = true;
         drop_call(call);
-        leave_connection(call);
+        gantry_list_remove(&call->in_calls);
         lua_gantry_source_release(L, &call->source); /* it may be collected from here on */
     }
     lua_gantry_source_release(L, &connection->source);
@@ -88,29 +78,20 @@ struct message {
     size_t length;
 };
 
-static int tell_message(lua_State *L) /* fn, message */
+static int push_message(lua_State *L, void *what)
 {
-    const struct message *message = lua_touserdata(L, 2);
+    const struct message *message = what;
 
-    lua_settop(L, 1);
     lua_pushlstring(L, message->bytes, message->length);
-    lua_call(L, 1, 0);
-    return 0;
+    return 1;
 }
 
 static void message_came(void *data, const void *bytes, size_t length)
 {
     struct call *call = data;
-    struct lua_gantry_loop *loop = call->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, call->source.callbacks[ON_MESSAGE]);
     struct message message = {bytes, length};
 
-    if (L == NULL)
-        return;
-    lua_pushcfunction(L, tell_message);
-    lua_insert(L, -2);
-    lua_pushlightuserdata(L, &message);
-    lua_gantry_finish_call(loop, L, 2);
+    lua_gantry_source_call(&call->source, ON_MESSAGE, push_message, &message);
 }
 
 /* A field that comes more than once is one field with all values, as in HTTP. [-0, +1, e] */
@@ -132,105 +113,57 @@ static void push_trailers(lua_State *L, const struct gantry_grpc_end *end)
     }
 }
 
-static int tell_end(lua_State *L) /* fn, call, end */
-{
-    struct call *call = lua_touserdata(L, 2);
-    const struct gantry_grpc_end *end = lua_touserdata(L, 3);
+struct end {
+    struct gantry_grpc_call *call; /* NULL once freed */
+    struct gantry_grpc_end what;
+};
 
-    lua_pushvalue(L, 1);
-    lua_pushinteger(L, end->status);
-    lua_pushlstring(L, end->message, end->message_length);
-    push_trailers(L, end);
-    drop_call(call); /* and what `end` points to */
-    lua_call(L, 3, 0);
-    return 0;
+static int grpc_push_end(lua_State *L, void *what)
+{
+    struct end *end = what;
+
+    lua_pushinteger(L, end->what.status);
+    lua_pushlstring(L, end->what.message, end->what.message_length);
+    push_trailers(L, &end->what);
+    gantry_grpc_call_free(end->call); /* and what the end points to */
+    end->call = NULL;
+    return 3;
 }
 
 static void call_ended(void *data, const struct gantry_grpc_end *end)
 {
     struct call *call = data;
-    struct lua_gantry_loop *loop = call->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, call->source.callbacks[ON_END]);
-    struct gantry_grpc_end copy = *end;
+    struct end last = {call->call, *end};
 
-    leave_connection(call);
-    if (L == NULL) {
-        drop_call(call);
-        lua_gantry_source_release(loop->running, &call->source);
-        return;
-    }
-    lua_pushcfunction(L, tell_end);
-    lua_insert(L, -2);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, call->source.self);
-    lua_gantry_source_release(L, &call->source);
-    lua_pushlightuserdata(L, &copy);
-    lua_gantry_finish_call(loop, L, 3);
+    call->call = NULL;
+    gantry_list_remove(&call->in_calls);
+    lua_gantry_source_call_last(&call->source, ON_END, grpc_push_end, &last);
+    gantry_grpc_call_free(last.call); /* where nobody was called */
 }
 
 static void connection_ready(void *data)
 {
     struct connection *connection = data;
-    struct lua_gantry_loop *loop = connection->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, connection->source.callbacks[ON_READY]);
 
-    if (L != NULL)
-        lua_gantry_finish_call(loop, L, 0);
+    lua_gantry_source_call(&connection->source, ON_READY, NULL, NULL);
 }
 
-static int tell_closed(lua_State *L) /* fn, why */
+static int push_why(lua_State *L, void *why)
 {
-    const struct gantry_error *why = lua_touserdata(L, 2);
-
-    lua_settop(L, 1);
     lua_gantry_push_error(L, why);
-    lua_call(L, 1, 0);
-    return 0;
+    return 1;
 }
 
 /* The connection may be collected from here on; until then, it answers calls with why it is closed. */
 static void connection_closed(void *data, const struct gantry_error *why)
 {
     struct connection *connection = data;
-    struct lua_gantry_loop *loop = connection->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, connection->source.callbacks[ON_CLOSED]);
     struct gantry_error copy = *why;
 
-    lua_gantry_source_release(loop->running, &connection->source);
-    if (L == NULL)
-        return;
-    lua_pushcfunction(L, tell_closed);
-    lua_insert(L, -2);
-    lua_pushlightuserdata(L, &copy);
-    lua_gantry_finish_call(loop, L, 2);
+    lua_gantry_source_call_last(&connection->source, ON_CLOSED, push_why, &copy);
 }
 
 /* ---- options ---- */
-
-/* Pushes field `name`: a string, or nil for NULL. [-0, +1, e] */
-static const char *push_string(lua_State *L, int table, const char *name, size_t *length)
-{
-    int type = lua_getfield(L, table, name);
-
-    if (type == LUA_TNIL)
-        return NULL;
-    if (type != LUA_TSTRING)
-        luaL_error(L, "%s must be a string, got %s", name, luaL_typename(L, -1));
-    return lua_tolstring(L, -1, length);
-}
-
-/* The integer in field `name`, from 0 to `most`; 0 where it is nil. [-0, +0, e] */
-static lua_Integer get_integer(lua_State *L, int table, const char *name, lua_Integer most)
-{
-    lua_Integer value = 0;
-    int is_integer = 1;
-
-    if (lua_getfield(L, table, name) != LUA_TNIL)
-        value = lua_tointegerx(L, -1, &is_integer);
-    lua_pop(L, 1);
-    if (!is_integer || value < 0 || value > most)
-        luaL_error(L, "%s must be an integer from 0 to %I", name, (LUAI_UACINT)most);
-    return value;
-}
 
 /* The seconds in field `name`, in nanoseconds; 0 where it is nil, and 1 where no time is left. [-0, +0, e] */
 static int64_t get_nanoseconds(lua_State *L, int table, const char *name)
@@ -256,10 +189,10 @@ static const struct gantry_tls_options *push_tls(lua_State *L, int table, struct
     if (type == LUA_TNIL)
         return NULL;
     luaL_argcheck(L, type == LUA_TTABLE, table, "tls must be a table");
-    tls->certificate = push_string(L, from, "certificate", &tls->certificate_length);
-    tls->key = push_string(L, from, "key", &tls->key_length);
-    tls->peer = (const unsigned char *)push_string(L, from, "peer", &tls->peer_length);
-    tls->server_name = push_string(L, from, "server_name", NULL);
+    tls->certificate = lua_gantry_push_bytes(L, from, "certificate", &tls->certificate_length);
+    tls->key = lua_gantry_push_bytes(L, from, "key", &tls->key_length);
+    tls->peer = (const unsigned char *)lua_gantry_push_bytes(L, from, "peer", &tls->peer_length);
+    tls->server_name = lua_gantry_push_text(L, from, "server_name");
     return tls;
 }
 
@@ -273,12 +206,13 @@ static int grpc_connect(lua_State *L) /* loop, options -> connection | nil, err 
 
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
-    options.socket = push_string(L, 2, "socket", NULL);
-    options.host = push_string(L, 2, "host", NULL);
-    options.port = (uint16_t)get_integer(L, 2, "port", UINT16_MAX);
+    options.socket = lua_gantry_push_text(L, 2, "socket");
+    options.host = lua_gantry_push_text(L, 2, "host");
+    options.port = (uint16_t)lua_gantry_get_integer(L, 2, "port", 0, UINT16_MAX, 0);
     options.connect_timeout_ns = get_nanoseconds(L, 2, "connect_timeout");
     options.tls = push_tls(L, 2, &tls);
     connection = lua_gantry_source_new(L, sizeof *connection, CONNECTION, 1);
+    gantry_list_init(&connection->calls);
     connection->source.callbacks[ON_READY] = lua_gantry_ref_callback(L, 2, "on_ready");
     connection->source.callbacks[ON_CLOSED] = lua_gantry_ref_callback(L, 2, "on_closed");
     options.data = connection;
@@ -319,15 +253,6 @@ static void push_metadata(lua_State *L, int table, struct gantry_grpc_call_optio
     options->metadata = metadata;
 }
 
-static void enter_connection(struct connection *connection, struct call *call)
-{
-    call->next = connection->calls;
-    call->link = &connection->calls;
-    if (call->next != NULL)
-        call->next->link = &call->next;
-    connection->calls = call;
-}
-
 /* Pushes a new call of the connection at index 1, with the callbacks of the options at index 2. [-0, +1, e] */
 static struct call *push_call(lua_State *L)
 {
@@ -335,6 +260,7 @@ static struct call *push_call(lua_State *L)
 
     lua_getiuservalue(L, 1, 1);
     call = lua_gantry_source_new(L, sizeof *call, CALL, lua_gettop(L));
+    gantry_list_init(&call->in_calls);
     call->source.callbacks[ON_MESSAGE] = lua_gantry_ref_callback(L, 2, "on_message");
     call->source.callbacks[ON_END] = lua_gantry_ref_callback(L, 2, "on_end");
     lua_pushvalue(L, 1);
@@ -353,17 +279,17 @@ static int connection_call(lua_State *L) /* connection, options -> call | nil, e
     lua_settop(L, 2);
     if (connection->grpc == NULL)
         return luaL_error(L, "connection closed");
-    options.path = push_string(L, 2, "path", NULL);
+    options.path = lua_gantry_push_text(L, 2, "path");
     luaL_argcheck(L, options.path != NULL, 2, "a call needs a path: \"/package.Service/Method\"");
     push_metadata(L, 2, &options);
     options.timeout_ns = get_nanoseconds(L, 2, "timeout");
-    options.limit = (size_t)get_integer(L, 2, "limit", UINT32_MAX);
-    options.window = (size_t)get_integer(L, 2, "window", INT32_MAX);
+    options.limit = (size_t)lua_gantry_get_integer(L, 2, "limit", 0, UINT32_MAX, 0);
+    options.window = (size_t)lua_gantry_get_integer(L, 2, "window", 0, INT32_MAX, 0);
     call = push_call(L);
     options.data = call;
     if (gantry_grpc_call_new(connection->grpc, &options, &call->call, &err) < 0)
         return lua_gantry_fail(L, &err);
-    enter_connection(connection, call);
+    gantry_list_append(&connection->calls, &call->in_calls);
     lua_gantry_source_anchor(L, &call->source);
     return 1;
 }
@@ -435,10 +361,10 @@ static const luaL_Reg call_methods[] = {
 };
 static const luaL_Reg functions[] = {{"connect", grpc_connect}, {NULL, NULL}};
 
-int lua_gantry_open_grpc(lua_State *L)
+int luaopen_gantry_core_grpc(lua_State *L)
 {
-    lua_gantry_source_type(L, CONNECTION, connection_methods);
-    lua_gantry_source_type(L, CALL, call_methods);
+    lua_gantry_make_type(L, CONNECTION, connection_methods);
+    lua_gantry_make_type(L, CALL, call_methods);
     luaL_newlib(L, functions);
     return 1;
 }

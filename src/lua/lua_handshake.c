@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_handshake.c: gantry.core.handshake: a plugin's first line. */
-#include "../core/handshake.h"
-#include "lua_gantry.h"
+#include "core/plugin/handshake.h"
+#include "core/plugin/plugin_tcp.h"
+#include "lua/lua_gantry.h"
 
 static void set_slice(lua_State *L, const char *name, struct gantry_slice slice)
 {
@@ -54,7 +55,49 @@ static int handshake_parse(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {{"parse", handshake_parse}, {NULL, NULL}};
+static int answer_true(lua_State *L, int result, const struct gantry_error *err)
+{
+    if (result < 0)
+        return lua_gantry_fail(L, err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* handshake.check_tcp("host:port", host_network) -> true | nil, err: whether a plugin may listen there */
+static int handshake_check_tcp(lua_State *L)
+{
+    struct gantry_error err;
+
+    return answer_true(L, gantry_plugin_tcp_check(lua_gantry_check_text(L, 1), lua_toboolean(L, 2), &err), &err);
+}
+
+/* handshake.dial_tcp("host:port") -> true | nil, err: whether somebody listens there, on this machine's loopback */
+static int handshake_dial_tcp(lua_State *L)
+{
+    struct gantry_error err;
+
+    return answer_true(L, gantry_plugin_tcp_dial(lua_gantry_check_text(L, 1), &err), &err);
+}
+
+/* handshake.split_tcp("host:port") -> host, port | nil, err: of this machine's loopback */
+static int handshake_split_tcp(lua_State *L)
+{
+    char host[GANTRY_TCP_HOST_SIZE];
+    struct gantry_error err;
+    uint16_t port;
+
+    if (gantry_plugin_tcp_split(lua_gantry_check_text(L, 1), host, &port, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushstring(L, host);
+    lua_pushinteger(L, port);
+    return 2;
+}
+
+static const luaL_Reg functions[] = {{"parse", handshake_parse},
+                                     {"check_tcp", handshake_check_tcp},
+                                     {"dial_tcp", handshake_dial_tcp},
+                                     {"split_tcp", handshake_split_tcp},
+                                     {NULL, NULL}};
 
 int lua_gantry_open_handshake(lua_State *L)
 {

@@ -2,9 +2,9 @@
  *
  * lua_inotify.c: gantry.core.inotify: changes in directories. Events come although nobody holds the object (see
  * lua_source.h), until it is closed. */
-#include "../core/inotify.h"
+#include "core/loop/inotify.h"
 
-#include "lua_source.h"
+#include "lua/lua_source.h"
 
 #define INOTIFY "gantry.inotify"
 
@@ -13,17 +13,26 @@ struct inotify {
     struct gantry_inotify *inotify; /* NULL once closed */
 };
 
+struct change {
+    int watch;
+    const char *name;
+};
+
+static int push_change(lua_State *L, void *what)
+{
+    const struct change *change = what;
+
+    lua_pushinteger(L, change->watch);
+    lua_pushstring(L, change->name);
+    return 2;
+}
+
 static void changed(void *data, int watch, const char *name)
 {
     struct inotify *inotify = data;
-    struct lua_gantry_loop *loop = inotify->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, inotify->source.callbacks[0]);
+    struct change change = {watch, name};
 
-    if (L == NULL)
-        return;
-    lua_pushinteger(L, watch);
-    lua_pushstring(L, name);
-    lua_gantry_finish_call(loop, L, 2);
+    lua_gantry_source_call(&inotify->source, 0, push_change, &change);
 }
 
 static int inotify_open(lua_State *L) /* loop, fn(watch, name|nil) -> inotify | nil, err */
@@ -45,7 +54,7 @@ static int inotify_open(lua_State *L) /* loop, fn(watch, name|nil) -> inotify | 
 static int inotify_add(lua_State *L) /* inotify, path -> watch | nil, err */
 {
     struct inotify *inotify = luaL_checkudata(L, 1, INOTIFY);
-    const char *path = luaL_checkstring(L, 2);
+    const char *path = lua_gantry_check_text(L, 2);
     struct gantry_error err;
     int watch;
 
@@ -73,7 +82,7 @@ static const luaL_Reg functions[] = {{"open", inotify_open}, {NULL, NULL}};
 
 int lua_gantry_open_inotify(lua_State *L)
 {
-    lua_gantry_source_type(L, INOTIFY, methods);
+    lua_gantry_make_type(L, INOTIFY, methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_line_editor.c: gantry.core.line_editor, for the executable alone: the terminal is the process's. */
-#include "../core/line_editor.h"
+#include "core/terminal/line_editor.h"
 
-#include "lua_gantry.h"
+#include "lua/lua_gantry.h"
 
 #include <stdlib.h>
 
@@ -146,13 +146,9 @@ static const luaL_Reg methods[] = {
 };
 static const luaL_Reg functions[] = {{"open", line_editor_open}, {NULL, NULL}};
 
-int lua_gantry_open_line_editor(lua_State *L)
+int luaopen_gantry_core_line_editor(lua_State *L)
 {
-    luaL_newmetatable(L, LINE_EDITOR);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_gantry_make_type(L, LINE_EDITOR, methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_lines.c: gantry.core.lines: bytes in, lines out. A splitter goes with the collector and needs no closing. */
-#include "../core/lines.h"
-#include "lua_gantry.h"
+#include "core/base/lines.h"
+#include "lua/lua_gantry.h"
 
 #define LINES "gantry.lines"
 #define LONGEST_LIMIT ((lua_Integer)64 * 1024 * 1024)
@@ -65,10 +65,7 @@ static const luaL_Reg functions[] = {{"new", lines_new}, {NULL, NULL}};
 
 int lua_gantry_open_lines(lua_State *L)
 {
-    luaL_newmetatable(L, LINES);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
+    lua_gantry_make_type(L, LINES, methods);
     luaL_newlib(L, functions);
     return 1;
 }

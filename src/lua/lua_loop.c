@@ -3,7 +3,7 @@
  * lua_loop.c: gantry.core.loop: the loop, its timers and its watches.
  *
  * A timer that is set and a watch that is open are at work although nobody holds them (see lua_source.h). */
-#include "lua_source.h"
+#include "lua/lua_source.h"
 
 #include <math.h>
 #include <sys/epoll.h>
@@ -33,23 +33,13 @@ static int64_t check_nanoseconds(lua_State *L, int index)
     return nanoseconds < (double)INT64_MAX ? (int64_t)fmax(nanoseconds, 0) : INT64_MAX;
 }
 
-static void end_timer(lua_State *L, struct timer *timer)
-{
-    gantry_timer_free(timer->timer);
-    timer->timer = NULL;
-    lua_gantry_source_release(L, &timer->source);
-}
-
-static void timer_fired(void *data)
+static void loop_timer_fired(void *data)
 {
     struct timer *timer = data;
-    struct lua_gantry_loop *loop = timer->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, timer->source.callbacks[0]);
 
-    if (L == NULL)
-        return;
-    end_timer(L, timer); /* it may be collected from here on */
-    lua_gantry_finish_call(loop, L, 0);
+    gantry_timer_free(timer->timer);
+    timer->timer = NULL;
+    lua_gantry_source_call_last(&timer->source, 0, NULL, NULL);
 }
 
 static int loop_timer(lua_State *L) /* loop, seconds, fn -> timer | nil, err */
@@ -61,7 +51,7 @@ static int loop_timer(lua_State *L) /* loop, seconds, fn -> timer | nil, err */
 
     luaL_checktype(L, 3, LUA_TFUNCTION);
     timer = lua_gantry_source_new(L, sizeof *timer, TIMER, 1);
-    if (gantry_timer_new(loop->loop, timer_fired, timer, &timer->timer, &err) < 0)
+    if (gantry_timer_new(loop->loop, loop_timer_fired, timer, &timer->timer, &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushvalue(L, 3);
     timer->source.callbacks[0] = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -72,7 +62,11 @@ static int loop_timer(lua_State *L) /* loop, seconds, fn -> timer | nil, err */
 
 static int timer_cancel(lua_State *L)
 {
-    end_timer(L, luaL_checkudata(L, 1, TIMER));
+    struct timer *timer = luaL_checkudata(L, 1, TIMER);
+
+    gantry_timer_free(timer->timer);
+    timer->timer = NULL;
+    lua_gantry_source_release(L, &timer->source);
     return 0;
 }
 
@@ -86,32 +80,34 @@ static uint32_t check_events(lua_State *L, int index)
     return events[luaL_checkoption(L, index, NULL, names)];
 }
 
+static int push_events(lua_State *L, void *what)
+{
+    const uint32_t *events = what;
+
+    lua_pushboolean(L, (*events & EPOLLIN) != 0);
+    lua_pushboolean(L, (*events & EPOLLOUT) != 0);
+    lua_pushboolean(L, (*events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0);
+    return 3;
+}
+
 static void watch_ready(void *data, uint32_t events)
 {
     struct watch *watch = data;
-    struct lua_gantry_loop *loop = watch->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, watch->source.callbacks[0]);
 
-    if (L == NULL)
-        return;
-    lua_pushboolean(L, (events & EPOLLIN) != 0);
-    lua_pushboolean(L, (events & EPOLLOUT) != 0);
-    lua_pushboolean(L, (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0);
-    lua_gantry_finish_call(loop, L, 3);
+    lua_gantry_source_call(&watch->source, 0, push_events, &events);
 }
 
 static int loop_watch(lua_State *L) /* loop, fd, "r"|"w"|"rw", fn(readable, writable, hangup) -> watch | nil, err */
 {
     struct lua_gantry_loop *loop = lua_gantry_check_loop(L, 1);
-    lua_Integer fd = luaL_checkinteger(L, 2);
+    int fd = lua_gantry_check_descriptor(L, 2);
     uint32_t events = check_events(L, 3);
     struct gantry_error err;
     struct watch *watch;
 
-    luaL_argcheck(L, fd >= 0 && fd <= INT32_MAX, 2, "not a descriptor");
     luaL_checktype(L, 4, LUA_TFUNCTION);
     watch = lua_gantry_source_new(L, sizeof *watch, WATCH, 1);
-    if (gantry_watch_new(loop->loop, (int)fd, events, watch_ready, watch, &watch->watch, &err) < 0)
+    if (gantry_watch_new(loop->loop, fd, events, watch_ready, watch, &watch->watch, &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushvalue(L, 4);
     watch->source.callbacks[0] = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -131,23 +127,15 @@ static int watch_close(lua_State *L)
 
 /* ---- the loop ---- */
 
-struct lua_gantry_loop *lua_gantry_check_loop(lua_State *L, int index)
-{
-    struct lua_gantry_loop *loop = luaL_checkudata(L, index, LUA_GANTRY_LOOP);
-
-    if (loop->loop == NULL)
-        luaL_error(L, "loop closed");
-    return loop;
-}
-
 static int loop_new(lua_State *L) /* -> loop | nil, err */
 {
-    struct lua_gantry_loop_userdata *loop = lua_newuserdatauv(L, sizeof *loop, 0);
+    struct lua_gantry_loop *loop = lua_newuserdatauv(L, sizeof *loop, 0);
     struct gantry_error err;
 
-    *loop = (struct lua_gantry_loop_userdata){.shared.error_ref = LUA_NOREF};
+    *loop = (struct lua_gantry_loop){0};
+    gantry_list_init(&loop->sources);
     luaL_setmetatable(L, LUA_GANTRY_LOOP);
-    if (gantry_loop_new(&loop->shared.loop, &err) < 0)
+    if (gantry_loop_new(&loop->loop, &err) < 0)
         return lua_gantry_fail(L, &err);
     return 1;
 }
@@ -180,13 +168,6 @@ static int64_t opt_milliseconds(lua_State *L, int index)
     return milliseconds < (double)INT64_MAX ? (int64_t)milliseconds : -1;
 }
 
-static int raise_parked(lua_State *L, struct lua_gantry_loop *loop)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, loop->error_ref);
-    lua_gantry_unref(L, &loop->error_ref);
-    return lua_error(L);
-}
-
 static int loop_step(lua_State *L) /* loop, seconds|nil -> count | nil, err */
 {
     struct lua_gantry_loop *loop = lua_gantry_check_loop(L, 1);
@@ -196,11 +177,13 @@ static int loop_step(lua_State *L) /* loop, seconds|nil -> count | nil, err */
 
     if (loop->running != NULL)
         return luaL_error(L, "loop:step inside a callback of the same loop; return from the callback first");
+    lua_settop(L, LUA_GANTRY_ERROR_SLOT);
+    loop->has_failed = false;
     loop->running = L;
     count = gantry_loop_step(loop->loop, timeout, &err);
     loop->running = NULL;
-    if (loop->error_ref != LUA_NOREF)
-        return raise_parked(L, loop);
+    if (loop->has_failed)
+        return lua_error(L); /* at LUA_GANTRY_ERROR_SLOT, which is the top */
     if (count < 0)
         return lua_gantry_fail(L, &err);
     lua_pushinteger(L, count);
@@ -227,9 +210,9 @@ static const luaL_Reg functions[] = {{"new", loop_new}, {"clock", loop_clock}, {
 
 int lua_gantry_open_loop(lua_State *L)
 {
-    lua_gantry_source_type(L, TIMER, timer_methods);
-    lua_gantry_source_type(L, WATCH, watch_methods);
-    lua_gantry_source_type(L, LUA_GANTRY_LOOP, loop_methods);
+    lua_gantry_make_type(L, TIMER, timer_methods);
+    lua_gantry_make_type(L, WATCH, watch_methods);
+    lua_gantry_make_type(L, LUA_GANTRY_LOOP, loop_methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_notify.c: gantry.core.notify: messages to the service manager. */
-#include "../core/notify.h"
-#include "lua_gantry.h"
+#include "core/process/notify.h"
+#include "lua/lua_gantry.h"
+
+#include <stdbool.h>
 
 static int notify_send(lua_State *L) /* socket, text -> true | nil, err */
 {
     struct gantry_error err;
 
-    if (gantry_notify_send(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &err) < 0)
+    if (gantry_notify_send(lua_gantry_check_text(L, 1), lua_gantry_check_text(L, 2), &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;

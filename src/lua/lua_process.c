@@ -4,11 +4,13 @@
  *
  * A process that runs is at work although nobody holds it (see lua_source.h); once on_exit was called, the object
  * belongs to the collector. */
-#include "../core/process.h"
+#include "core/process/process.h"
 
-#include "../core/signals.h"
-#include "lua_source.h"
+#include "core/loop/signals.h"
+#include "lua/lua_options.h"
+#include "lua/lua_source.h"
 
+#include <signal.h>
 #include <string.h>
 
 #define PROCESS "gantry.process"
@@ -31,21 +33,33 @@ static struct process *check_process(lua_State *L)
 
 /* ---- callbacks ---- */
 
+struct piece {
+    int stream;
+    const char *bytes;
+    size_t length;
+};
+
+static int process_push_piece(lua_State *L, void *what)
+{
+    const struct piece *piece = what;
+
+    lua_pushinteger(L, piece->stream);
+    lua_pushlstring(L, piece->bytes, piece->length);
+    return 2;
+}
+
 static void process_output(void *data, int stream, const char *bytes, size_t length)
 {
     struct process *process = data;
-    struct lua_gantry_loop *loop = process->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, process->source.callbacks[ON_OUTPUT]);
+    struct piece piece = {stream, bytes, length};
 
-    if (L == NULL)
-        return;
-    lua_pushinteger(L, stream);
-    lua_pushlstring(L, bytes, length);
-    lua_gantry_finish_call(loop, L, 2);
+    lua_gantry_source_call(&process->source, ON_OUTPUT, process_push_piece, &piece);
 }
 
-static void push_exit(lua_State *L, const struct gantry_process_exit *how)
+static int push_exit(lua_State *L, void *what)
 {
+    const struct gantry_process_exit *how = what;
+
     lua_createtable(L, 0, 1);
     if (how->signal != 0) {
         lua_pushinteger(L, how->signal);
@@ -54,54 +68,18 @@ static void push_exit(lua_State *L, const struct gantry_process_exit *how)
         lua_pushinteger(L, how->code);
         lua_setfield(L, -2, "code");
     }
+    return 1;
 }
 
 static void process_exit(void *data, const struct gantry_process_exit *how)
 {
     struct process *process = data;
-    struct lua_gantry_loop *loop = process->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, process->source.callbacks[ON_EXIT]);
+    struct gantry_process_exit copy = *how;
 
-    lua_gantry_source_release(loop->running, &process->source); /* it may be collected from here on */
-    if (L == NULL)
-        return;
-    push_exit(L, how);
-    lua_gantry_finish_call(loop, L, 1);
+    lua_gantry_source_call_last(&process->source, ON_EXIT, push_exit, &copy);
 }
 
 /* ---- options ---- */
-
-/* Pushes a NULL-terminated array of the strings in the list at `list`, whose strings stay the list's: it must outlive
- * the array. Raises where an entry is no string or holds a NUL. [-0, +1, e] */
-static const char *const *push_strings(lua_State *L, int list, const char *what)
-{
-    lua_Unsigned count = lua_rawlen(L, list);
-    const char **strings = lua_newuserdatauv(L, (count + 1) * sizeof(char *), 0);
-
-    for (lua_Unsigned i = 0; i < count; i++) {
-        size_t length;
-
-        if (lua_rawgeti(L, list, (lua_Integer)i + 1) != LUA_TSTRING)
-            luaL_error(L, "%s %d must be a string, got %s", what, (int)i + 1, luaL_typename(L, -1));
-        strings[i] = lua_tolstring(L, -1, &length);
-        if (strlen(strings[i]) != length)
-            luaL_error(L, "%s %d holds a NUL byte", what, (int)i + 1);
-        lua_pop(L, 1);
-    }
-    strings[count] = NULL;
-    return strings;
-}
-
-/* Pushes field `name`: a string, or nil for NULL. [-0, +1, e] */
-static const char *push_string(lua_State *L, int table, const char *name)
-{
-    int type = lua_getfield(L, table, name);
-    const char *value = type == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-
-    if (value == NULL && type != LUA_TNIL)
-        luaL_error(L, "%s must be a string, got %s", name, luaL_typename(L, -1));
-    return value;
-}
 
 /* The stream in field `name`, "null" where it is nil. [-0, +0, e] */
 static enum gantry_process_stream get_stream(lua_State *L, int table, const char *name)
@@ -109,7 +87,7 @@ static enum gantry_process_stream get_stream(lua_State *L, int table, const char
     static const char *const names[] = {"null", "pipe", "inherit", NULL};
     static const enum gantry_process_stream streams[] = {GANTRY_PROCESS_NULL, GANTRY_PROCESS_PIPE,
                                                          GANTRY_PROCESS_INHERIT};
-    const char *value = push_string(L, table, name);
+    const char *value = lua_gantry_push_text(L, table, name);
     int chosen = 0;
 
     while (value != NULL && names[chosen] != NULL && strcmp(names[chosen], value) != 0)
@@ -124,16 +102,11 @@ static enum gantry_process_stream get_stream(lua_State *L, int table, const char
 /* Reads the options at `table` and pushes what they point to. [-0, +4, e] */
 static void get_options(lua_State *L, int table, struct gantry_process_options *options)
 {
-    options->argv = push_strings(L, table, "argument");
+    options->argv = lua_gantry_push_array(L, table, "argument");
     if (options->argv[0] == NULL)
         luaL_error(L, "a process needs a command: { \"command\", \"argument\", ... }");
-    if (lua_getfield(L, table, "environment") == LUA_TNIL) {
-        lua_pushnil(L);
-    } else {
-        luaL_argcheck(L, lua_istable(L, -1), table, "environment must be a list of \"NAME=value\"");
-        options->environment = push_strings(L, lua_gettop(L), "environment entry");
-    }
-    options->directory = push_string(L, table, "directory");
+    options->environment = lua_gantry_push_texts(L, table, "environment", "environment entry");
+    options->directory = lua_gantry_push_text(L, table, "directory");
     lua_getfield(L, table, "new_session");
     options->new_session = lua_toboolean(L, -1);
     lua_pop(L, 1);
@@ -184,13 +157,11 @@ static int process_close_input(lua_State *L)
 
 static int check_signal(lua_State *L, int index)
 {
-    int number;
+    lua_Integer number =
+        lua_isinteger(L, index) ? lua_tointeger(L, index) : gantry_signal_number(luaL_checkstring(L, index));
 
-    if (lua_isinteger(L, index))
-        return (int)lua_tointeger(L, index);
-    number = gantry_signal_number(luaL_checkstring(L, index));
-    luaL_argcheck(L, number > 0, index, "no such signal");
-    return number;
+    luaL_argcheck(L, number > 0 && number < NSIG, index, "no such signal");
+    return (int)number;
 }
 
 static int process_signal(lua_State *L) /* process, number or name -> true | nil, err */
@@ -232,7 +203,7 @@ static const luaL_Reg functions[] = {{"spawn", process_spawn}, {NULL, NULL}};
 
 int lua_gantry_open_process(lua_State *L)
 {
-    lua_gantry_source_type(L, PROCESS, methods);
+    lua_gantry_make_type(L, PROCESS, methods);
     luaL_newlib(L, functions);
     return 1;
 }

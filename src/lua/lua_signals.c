@@ -3,9 +3,9 @@
  * lua_signals.c: gantry.core.signals, for the executable alone.
  *
  * Signals that are taken come although nobody holds the object (see lua_source.h), until it is closed. */
-#include "../core/signals.h"
+#include "core/loop/signals.h"
 
-#include "lua_source.h"
+#include "lua/lua_source.h"
 
 #define SIGNALS "gantry.signals"
 
@@ -13,6 +13,25 @@ struct signals {
     struct lua_gantry_source source;
     struct gantry_signals *signals; /* NULL once closed */
 };
+
+/* The signals that this state holds, in its registry; weak knowledge: closing them forgets it. */
+static const char taken_key;
+
+static void note_taken(lua_State *L, struct gantry_signals *signals)
+{
+    lua_pushlightuserdata(L, signals);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &taken_key);
+}
+
+const struct gantry_signals *lua_gantry_signals_taken(lua_State *L)
+{
+    const struct gantry_signals *signals;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &taken_key);
+    signals = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return signals;
+}
 
 static int check_number(lua_State *L, int index, const char *name)
 {
@@ -23,16 +42,17 @@ static int check_number(lua_State *L, int index, const char *name)
     return number;
 }
 
+static int push_name(lua_State *L, void *number)
+{
+    lua_pushstring(L, gantry_signal_name(*(const int *)number));
+    return 1;
+}
+
 static void signal_came(void *data, int number)
 {
     struct signals *signals = data;
-    struct lua_gantry_loop *loop = signals->source.loop;
-    lua_State *L = lua_gantry_begin_call(loop, signals->source.callbacks[0]);
 
-    if (L == NULL)
-        return;
-    lua_pushstring(L, gantry_signal_name(number));
-    lua_gantry_finish_call(loop, L, 1);
+    lua_gantry_source_call(&signals->source, 0, push_name, &number);
 }
 
 /* Pushes the numbers of the names in the list at `list`. [-0, +1, e] */
@@ -68,6 +88,7 @@ static int signals_open(lua_State *L) /* loop, names, fn(name) -> signals | nil,
     lua_pushvalue(L, 3);
     signals->source.callbacks[0] = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_gantry_source_anchor(L, &signals->source);
+    note_taken(L, signals->signals);
     return 1;
 }
 
@@ -87,6 +108,8 @@ static int signals_close(lua_State *L)
 {
     struct signals *signals = luaL_checkudata(L, 1, SIGNALS);
 
+    if (signals->signals != NULL)
+        note_taken(L, NULL);
     gantry_signals_free(signals->signals);
     signals->signals = NULL;
     lua_gantry_source_release(L, &signals->source);
@@ -100,7 +123,7 @@ static const luaL_Reg functions[] = {
 
 int lua_gantry_open_signals(lua_State *L)
 {
-    lua_gantry_source_type(L, SIGNALS, methods);
+    lua_gantry_make_type(L, SIGNALS, methods);
     luaL_newlib(L, functions);
     return 1;
 }

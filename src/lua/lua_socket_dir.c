@@ -2,10 +2,12 @@
  *
  * lua_socket_dir.c: gantry.core.socket_dir. A directory that is collected without being removed stays, without its
  * lock: whoever makes it next finds it as left over. */
-#include "../core/socket_dir.h"
-#include "lua_gantry.h"
+#include "core/files/runtime_dir.h"
+#include "core/files/socket_dir.h"
+#include "core/plugin/plugin_socket.h"
+#include "lua/lua_options.h"
 
-#include <string.h>
+#include <limits.h>
 
 #define SOCKET_DIR "gantry.socket_dir"
 
@@ -13,45 +15,20 @@ struct directory {
     struct gantry_socket_dir *dir; /* NULL once given back */
 };
 
-static const char *check_text(lua_State *L, int index)
-{
-    size_t size;
-    const char *text = luaL_checklstring(L, index, &size);
-
-    luaL_argcheck(L, strlen(text) == size, index, "contains a NUL");
-    return text;
-}
-
 static int socket_dir_root(lua_State *L) /* path -> true | nil, err */
 {
     struct gantry_error err;
 
-    if (gantry_socket_dir_root(check_text(L, 1), &err) < 0)
+    if (gantry_runtime_dir_make(lua_gantry_check_text(L, 1), &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;
 }
 
-/* An integer from 0 to `most` in a table; `otherwise` where it is nil. */
-static lua_Integer integer_field(lua_State *L, int table, const char *name, lua_Integer most, lua_Integer otherwise)
-{
-    lua_Integer value = otherwise;
-    int valid = 1;
-
-    if (lua_getfield(L, table, name) != LUA_TNIL) {
-        value = lua_tointegerx(L, -1, &valid);
-        valid = valid && value >= 0 && value <= most;
-    }
-    if (!valid)
-        luaL_error(L, "%s must be an integer from 0 to %I, got %s", name, most, luaL_tolstring(L, -1, NULL));
-    lua_pop(L, 1);
-    return value;
-}
-
 static int socket_dir_make(lua_State *L) /* root, name, { mode, group } | nil -> directory | nil, err */
 {
-    const char *root = check_text(L, 1);
-    const char *name = check_text(L, 2);
+    const char *root = lua_gantry_check_text(L, 1);
+    const char *name = lua_gantry_check_text(L, 2);
     mode_t mode = 0700;
     gid_t group = (gid_t)-1;
     struct gantry_error err;
@@ -59,8 +36,8 @@ static int socket_dir_make(lua_State *L) /* root, name, { mode, group } | nil ->
 
     if (!lua_isnoneornil(L, 3)) {
         luaL_checktype(L, 3, LUA_TTABLE);
-        mode = (mode_t)integer_field(L, 3, "mode", 07777, 0700);
-        group = (gid_t)integer_field(L, 3, "group", (gid_t)-2, -1);
+        mode = (mode_t)lua_gantry_get_integer(L, 3, "mode", 0, 07777, 0700);
+        group = (gid_t)lua_gantry_get_integer(L, 3, "group", 0, (gid_t)-2, -1);
     }
     directory = lua_newuserdatauv(L, sizeof *directory, 0);
     directory->dir = NULL;
@@ -72,8 +49,8 @@ static int socket_dir_make(lua_State *L) /* root, name, { mode, group } | nil ->
 
 static int socket_dir_adopt(lua_State *L) /* root, name -> directory | nil, err; as it is, with its content */
 {
-    const char *root = check_text(L, 1);
-    const char *name = check_text(L, 2);
+    const char *root = lua_gantry_check_text(L, 1);
+    const char *name = lua_gantry_check_text(L, 2);
     struct directory *directory = lua_newuserdatauv(L, sizeof *directory, 0);
     struct gantry_error err;
 
@@ -115,7 +92,7 @@ static int directory_link(lua_State *L) /* directory, name, target -> true | nil
 {
     struct gantry_error err;
 
-    if (gantry_socket_dir_link(check_directory(L), check_text(L, 2), check_text(L, 3), &err) < 0)
+    if (gantry_socket_dir_link(check_directory(L), lua_gantry_check_text(L, 2), lua_gantry_check_text(L, 3), &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;
@@ -130,6 +107,27 @@ static int directory_default_acl(lua_State *L) /* directory, uid -> true | nil, 
     if (gantry_socket_dir_default_acl(check_directory(L), (uid_t)uid, &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, true);
+    return 1;
+}
+
+static int directory_group_acl(lua_State *L) /* directory, gid -> true | nil, err */
+{
+    lua_Integer gid = luaL_checkinteger(L, 2);
+    struct gantry_error err;
+
+    luaL_argcheck(L, gid >= 0 && gid < (gid_t)-1, 2, "not a group's number");
+    if (gantry_socket_dir_group_acl(check_directory(L), (gid_t)gid, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int directory_empty_in_part(lua_State *L) /* directory, most entries -> whether some may be left */
+{
+    lua_Integer most = luaL_checkinteger(L, 2);
+
+    luaL_argcheck(L, most > 0 && most <= UINT_MAX, 2, "not a number of entries");
+    lua_pushboolean(L, gantry_socket_dir_empty_in_part(check_directory(L), (unsigned)most));
     return 1;
 }
 
@@ -157,12 +155,26 @@ static int directory_close(lua_State *L)
     return 0;
 }
 
+/* socket_dir.check_socket(directory, path) -> true | nil, err: whether `path` is a socket in the directory, and no link
+ */
+static int socket_dir_check_socket(lua_State *L)
+{
+    struct gantry_error err;
+
+    if (gantry_plugin_socket_check(lua_gantry_check_text(L, 1), lua_gantry_check_text(L, 2), &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static const luaL_Reg methods[] = {
     {"path", directory_path},
     {"fresh", directory_fresh},
     {"lock", directory_lock},
     {"link", directory_link},
     {"default_acl", directory_default_acl},
+    {"group_acl", directory_group_acl},
+    {"empty_in_part", directory_empty_in_part},
     {"remove", directory_remove},
     {"close", directory_close},
     {"__gc", directory_close},
@@ -170,14 +182,16 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 static const luaL_Reg functions[] = {
-    {"root", socket_dir_root}, {"make", socket_dir_make}, {"adopt", socket_dir_adopt}, {NULL, NULL}};
+    {"root", socket_dir_root},
+    {"make", socket_dir_make},
+    {"adopt", socket_dir_adopt},
+    {"check_socket", socket_dir_check_socket},
+    {NULL, NULL},
+};
 
 int lua_gantry_open_socket_dir(lua_State *L)
 {
-    luaL_newmetatable(L, SOCKET_DIR);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
+    lua_gantry_make_type(L, SOCKET_DIR, methods);
     luaL_newlib(L, functions);
     return 1;
 }

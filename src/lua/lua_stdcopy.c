@@ -2,8 +2,8 @@
  *
  * lua_stdcopy.c: gantry.core.stdcopy: the engine's frames taken apart. The userdata is the core's struct, which holds
  * no memory. */
-#include "../core/stdcopy.h"
-#include "lua_gantry.h"
+#include "core/base/stdcopy.h"
+#include "lua/lua_gantry.h"
 
 #define STDCOPY "gantry.stdcopy"
 
@@ -98,10 +98,7 @@ static const luaL_Reg functions[] = {{"new", stdcopy_new}, {NULL, NULL}};
 
 int lua_gantry_open_stdcopy(lua_State *L)
 {
-    luaL_newmetatable(L, STDCOPY);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
+    lua_gantry_make_type(L, STDCOPY, methods);
     luaL_newlib(L, functions);
     return 1;
 }

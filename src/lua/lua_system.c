@@ -1,72 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lua_system.c: gantry.core.system, the facts about process and machine that Lua's own library does not give. */
-#include "lua_gantry.h"
+#include "core/plugin/plugin_socket.h"
+#include "core/system/descriptor.h"
+#include "core/system/mounts.h"
+#include "core/system/system.h"
+#include "lua/lua_gantry.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysinfo.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* system.stat(path) -> { type, mode, uid, gid, size, mtime } | nil, err. Follows links; `mode` holds the permission
  * bits alone, `mtime` seconds. */
 static int system_stat(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
     struct gantry_error err;
     struct stat status;
-    const char *type = "other";
 
-    if (stat(path, &status) < 0) {
-        gantry_fail_errno(&err, errno, "STAT_FAILED", "look at %s", path);
+    if (gantry_system_stat(lua_gantry_check_text(L, 1), &status, &err) < 0)
         return lua_gantry_fail(L, &err);
-    }
-    if (S_ISREG(status.st_mode))
-        type = "file";
-    else if (S_ISDIR(status.st_mode))
-        type = "directory";
-    else if (S_ISSOCK(status.st_mode))
-        type = "socket";
-
-    lua_createtable(L, 0, 6);
-    lua_pushstring(L, type);
-    lua_setfield(L, -2, "type");
-    lua_pushinteger(L, status.st_mode & 07777);
-    lua_setfield(L, -2, "mode");
-    lua_pushinteger(L, status.st_uid);
-    lua_setfield(L, -2, "uid");
-    lua_pushinteger(L, status.st_gid);
-    lua_setfield(L, -2, "gid");
-    lua_pushinteger(L, status.st_size);
-    lua_setfield(L, -2, "size");
-    lua_pushnumber(L, (lua_Number)status.st_mtim.tv_sec + (lua_Number)status.st_mtim.tv_nsec / 1e9);
-    lua_setfield(L, -2, "mtime");
+    lua_gantry_push_status(L, &status);
     return 1;
 }
 
 /* system.real_path(path) -> absolute path without links | nil, err */
 static int system_real_path(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
     char resolved[PATH_MAX];
     struct gantry_error err;
 
-    if (realpath(path, resolved) == NULL) {
-        gantry_fail_errno(&err, errno, "PATH_UNRESOLVED", "resolve %s", path);
+    if (gantry_system_real_path(lua_gantry_check_text(L, 1), resolved, &err) < 0)
         return lua_gantry_fail(L, &err);
-    }
     lua_pushstring(L, resolved);
+    return 1;
+}
+
+/* system.link_target(path) -> what the symbolic link says | nil where it is none */
+static int system_link_target(lua_State *L)
+{
+    char target[PATH_MAX];
+    ssize_t size = readlink(lua_gantry_check_text(L, 1), target, sizeof target);
+
+    if (size < 0)
+        lua_pushnil(L);
+    else
+        lua_pushlstring(L, target, (size_t)size);
+    return 1;
+}
+
+/* system.sees_same(pid, path) -> boolean | nil where that cannot be told: whether that process, the first one where
+ * pid is nil, sees the same at a path as this one does. */
+static int system_sees_same(lua_State *L)
+{
+    lua_Integer pid = luaL_optinteger(L, 1, 1);
+    enum gantry_mounts result = gantry_mounts_compare((pid_t)pid, lua_gantry_check_text(L, 2));
+
+    if (result == GANTRY_MOUNTS_UNKNOWN)
+        return 0;
+    lua_pushboolean(L, result == GANTRY_MOUNTS_SAME);
+    return 1;
+}
+
+/* system.listener(path) -> pid of the process that listens at a Unix socket | nil */
+static int system_listener(lua_State *L)
+{
+    pid_t pid = gantry_mounts_listener(lua_gantry_check_text(L, 1));
+
+    if (pid <= 0)
+        return 0;
+    lua_pushinteger(L, pid);
     return 1;
 }
 
@@ -75,10 +77,17 @@ static int system_accessible(lua_State *L)
 {
     static const char *const names[] = {"r", "w", NULL};
     static const int modes[] = {R_OK, W_OK};
-    const char *path = luaL_checkstring(L, 1);
+    const char *path = lua_gantry_check_text(L, 1);
     int mode = modes[luaL_checkoption(L, 2, "r", names)];
 
-    lua_pushboolean(L, faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0);
+    lua_pushboolean(L, gantry_system_may_access(path, mode));
+    return 1;
+}
+
+/* system.in_memory(path) -> boolean: whether it is on a tmpfs or ramfs */
+static int system_in_memory(lua_State *L)
+{
+    lua_pushboolean(L, gantry_system_in_memory(lua_gantry_check_text(L, 1)));
     return 1;
 }
 
@@ -125,9 +134,9 @@ static int system_egid(lua_State *L)
 
 static int system_hostname(lua_State *L)
 {
-    char name[HOST_NAME_MAX + 1] = "";
+    char name[GANTRY_SYSTEM_HOSTNAME_SIZE];
 
-    gethostname(name, sizeof name - 1);
+    gantry_system_hostname(name);
     lua_pushstring(L, name);
     return 1;
 }
@@ -141,9 +150,7 @@ static int system_cpus(lua_State *L)
 /* system.memory() -> bytes of the machine's memory */
 static int system_memory(lua_State *L)
 {
-    struct sysinfo info;
-
-    lua_pushinteger(L, sysinfo(&info) == 0 ? (lua_Integer)info.totalram * info.mem_unit : 0);
+    lua_pushinteger(L, (lua_Integer)gantry_system_memory());
     return 1;
 }
 
@@ -153,36 +160,28 @@ static int system_current_directory(lua_State *L)
     char path[PATH_MAX];
     struct gantry_error err;
 
-    if (getcwd(path, sizeof path) == NULL) {
-        gantry_fail_errno(&err, errno, "PATH_UNRESOLVED", "find the current directory");
+    if (gantry_system_current_directory(path, &err) < 0)
         return lua_gantry_fail(L, &err);
-    }
     lua_pushstring(L, path);
     return 1;
 }
 
 static int system_is_terminal(lua_State *L)
 {
-    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    lua_pushboolean(L, isatty(lua_gantry_check_descriptor(L, 1)));
     return 1;
 }
 
 /* system.random(n) -> n random bytes in hexadecimal, n up to 64 */
 static int system_random(lua_State *L)
 {
-    static const char digits[] = "0123456789abcdef";
     lua_Integer count = luaL_checkinteger(L, 1);
-    unsigned char bytes[64];
-    char text[2 * sizeof bytes];
+    char text[2 * GANTRY_SYSTEM_RANDOM_SIZE + 1];
 
-    luaL_argcheck(L, count > 0 && count <= (lua_Integer)sizeof bytes, 1, "1 to 64 bytes");
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+    luaL_argcheck(L, count > 0 && count <= GANTRY_SYSTEM_RANDOM_SIZE, 1, "1 to 64 bytes");
+    if (!gantry_system_random((size_t)count, text))
         return luaL_error(L, "the kernel gave no random bytes");
-    for (lua_Integer i = 0; i < count; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    lua_pushlstring(L, text, (size_t)count * 2);
+    lua_pushstring(L, text);
     return 1;
 }
 
@@ -190,25 +189,17 @@ static int system_random(lua_State *L)
  * At most 4096 bytes a call: what a pipe that polls as writable takes without blocking. */
 static int system_write(lua_State *L)
 {
-    int fd = (int)luaL_checkinteger(L, 1);
+    int fd = lua_gantry_check_descriptor(L, 1);
     size_t size;
     const char *bytes = luaL_checklstring(L, 2, &size);
     lua_Integer from = luaL_optinteger(L, 3, 1);
     struct gantry_error err;
-    size_t count;
     ssize_t taken;
 
     luaL_argcheck(L, from >= 1 && (size_t)from <= size + 1, 3, "outside the string");
-    count = size - (size_t)(from - 1);
-    if (count > 4096)
-        count = 4096;
-    do {
-        taken = write(fd, bytes + from - 1, count);
-    } while (taken < 0 && errno == EINTR);
-    if (taken < 0) {
-        gantry_fail_errno(&err, errno, "WRITE_FAILED", "write to descriptor %d", fd);
+    taken = gantry_descriptor_write(fd, bytes + from - 1, size - (size_t)(from - 1), &err);
+    if (taken < 0)
         return lua_gantry_fail(L, &err);
-    }
     lua_pushinteger(L, taken);
     return 1;
 }
@@ -216,51 +207,30 @@ static int system_write(lua_State *L)
 /* system.is_writable(fd) -> boolean: whether a write of up to 4096 bytes would not block now. */
 static int system_is_writable(lua_State *L)
 {
-    struct pollfd entry = {.fd = (int)luaL_checkinteger(L, 1), .events = POLLOUT};
-
-    lua_pushboolean(L, poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0);
+    lua_pushboolean(L, gantry_descriptor_is_writable(lua_gantry_check_descriptor(L, 1)));
     return 1;
 }
 
-/* system.dial(path) -> true | nil, err: whether somebody listens on a Unix socket. The connection is dropped at once;
- * it never waits. */
+/* system.dial(path) -> true | nil, err: whether somebody listens on a Unix socket, which is no link. The connection is
+ * dropped at once; it never waits. */
 static int system_dial(lua_State *L)
 {
-    size_t size;
-    const char *path = luaL_checklstring(L, 1, &size);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct gantry_error err;
-    int reason = 0;
-    int fd;
 
-    luaL_argcheck(L, size < sizeof address.sun_path, 1, "longer than a socket's path can be");
-    memcpy(address.sun_path, path, size);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
-        reason = errno;
-    if (fd >= 0)
-        close(fd);
-    if (reason != 0 && reason != EAGAIN) { /* a full queue has an owner, too */
-        gantry_fail_errno(&err, reason, "DIAL_FAILED", "connect to %s", path);
+    if (gantry_plugin_socket_dial(lua_gantry_check_text(L, 1), &err) < 0)
         return lua_gantry_fail(L, &err);
-    }
-    lua_pushboolean(L, true);
+    lua_pushboolean(L, 1);
     return 1;
 }
 
-/* system.socket_pair() -> fd, fd | nil, nil, err: two ends of a stream */
+/* system.socket_pair() -> fd, fd | nil, err: two ends of a stream */
 static int system_socket_pair(lua_State *L)
 {
     struct gantry_error err;
     int ends[2];
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-        gantry_fail_errno(&err, errno, "WRITE_FAILED", "make a pair of sockets");
-        lua_pushnil(L);
-        lua_pushnil(L);
-        lua_gantry_push_error(L, &err);
-        return 3;
-    }
+    if (gantry_descriptor_pair(ends, &err) < 0)
+        return lua_gantry_fail(L, &err);
     lua_pushinteger(L, ends[0]);
     lua_pushinteger(L, ends[1]);
     return 2;
@@ -270,23 +240,40 @@ static int system_socket_pair(lua_State *L)
 static int system_trim_memory(lua_State *L)
 {
     (void)L;
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
+    gantry_system_trim_memory();
     return 0;
+}
+
+/* system.process(pid) -> fd | nil, err: readable once that process has ended. The caller closes it. */
+static int system_process(lua_State *L)
+{
+    lua_Integer pid = luaL_checkinteger(L, 1);
+    struct gantry_error err;
+    int fd;
+
+    luaL_argcheck(L, pid > 0 && pid <= INT_MAX, 1, "no number of a process");
+    fd = gantry_descriptor_process((pid_t)pid, &err);
+    if (fd < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushinteger(L, fd);
+    return 1;
 }
 
 /* system.close(fd): for descriptors that were handed out as numbers. */
 static int system_close(lua_State *L)
 {
-    close((int)luaL_checkinteger(L, 1));
+    close(lua_gantry_check_descriptor(L, 1));
     return 0;
 }
 
 static const luaL_Reg functions[] = {
     {"stat", system_stat},
     {"real_path", system_real_path},
+    {"link_target", system_link_target},
+    {"sees_same", system_sees_same},
+    {"listener", system_listener},
     {"accessible", system_accessible},
+    {"in_memory", system_in_memory},
     {"environment", system_environment},
     {"lua_release", system_lua_release},
     {"pid", system_pid},
@@ -301,6 +288,7 @@ static const luaL_Reg functions[] = {
     {"write", system_write},
     {"is_writable", system_is_writable},
     {"socket_pair", system_socket_pair},
+    {"process", system_process},
     {"close", system_close},
     {"trim_memory", system_trim_memory},
     {"dial", system_dial},

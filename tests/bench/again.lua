@@ -16,7 +16,7 @@ local ROUNDS <const> = tonumber(arg[1]) or 20
 -- Seconds of rest before each kill: the last launcher has cleaned up, and the plugin has been ready for so long that no
 -- floor of gantry's delays its next start.
 local REST <const> = 1.2
-local PATIENCE <const> = 60 -- seconds for a plugin to be ready again
+local TIMEOUT <const> = 60 -- seconds for a plugin to be ready again
 local LABEL <const> = "gantry.bench" -- by which the containers of bare and peer are known
 local NOTICED_GOAL <const>, READY_GOAL <const> = 5, 10 -- milliseconds
 
@@ -105,13 +105,13 @@ local function measure(launchers)
   local engine, deaths, figures = assert(gantry.engine()), {}, {}
   scope:spawn(follow_deaths, engine, deaths)
   for _, one in ipairs(launchers) do
-    assert(task.deadline(PATIENCE, one.program.await, one.program, "ready", 1))
+    assert(task.deadline(TIMEOUT, one.program.await, one.program, "ready", 1))
     figures[one.name] = {}
   end
   for round = 0, ROUNDS do -- the first warms up: connections, files, the engine's caches
     for turn = 1, #launchers do
       local one = launchers[(round + turn) % #launchers + 1]
-      local found = assert(task.deadline(PATIENCE, crash, one, engine, deaths))
+      local found = assert(task.deadline(TIMEOUT, crash, one, engine, deaths))
       if round > 0 then table.insert(figures[one.name], found) end
     end
   end

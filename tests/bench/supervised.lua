@@ -20,7 +20,7 @@ return { image = "gantry-demo-kv", cookie = { "GANTRY_KV_COOKIE", "6f1b0f6a2d5e4
   restart = function() return "restart", { after = 0 } end }
 ]]
 local LONGEST_LINE <const> = 1024 * 1024
-local PATIENCE <const> = 60 -- seconds for a program to end, and for `gantry up` to stop its plugins
+local TIMEOUT <const> = 60 -- seconds for a program to end, and for `gantry up` to stop its plugins
 
 -- ---- programs ----
 
@@ -93,7 +93,7 @@ end
 function Program:close()
   task.shield(function()
     self.process:close_input()
-    if not task.deadline(PATIENCE, self.ended.wait, self.ended) then
+    if not task.deadline(TIMEOUT, self.ended.wait, self.ended) then
       io.stderr:write(self.name, " does not end: killed\n")
     end
     self.process:close()
@@ -158,7 +158,7 @@ end
 ---Stops the plugins and removes the folder.
 function Up:close()
   task.shield(function()
-    local stopped, err = task.deadline(PATIENCE, self.control.call, self.control, "POST", "/v1/down")
+    local stopped, err = task.deadline(TIMEOUT, self.control.call, self.control, "POST", "/v1/down")
     if not stopped then
       io.stderr:write(("gantry up: %s\n"):format(err))
       self.program.process:signal "TERM"

@@ -15,8 +15,8 @@
 #include <cmocka.h>
 /* clang-format on */
 
-#include "grpc.h"
-#include "loop.h"
+#include "core/grpc/grpc.h"
+#include "core/loop/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

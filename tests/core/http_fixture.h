@@ -4,7 +4,7 @@
 #ifndef HTTP_FIXTURE_H
 #define HTTP_FIXTURE_H
 
-#include "http.h"
+#include "core/http/http.h"
 #include "http_server.h"
 
 #define STEP_MS 30000

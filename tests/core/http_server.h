@@ -178,9 +178,16 @@ static inline bool page_sized(struct connection *connection, const char *argumen
 
 static inline bool page_cut(struct connection *connection, const char *argument)
 {
-    say(connection->fd, strcmp(argument, "chunked") == 0
-                            ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nonly this"
-                            : "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
+    if (strcmp(argument, "headers") == 0)
+        say(connection->fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Cut: he");
+    else if (strcmp(argument, "head") == 0)
+        say(connection->fd, "HTTP/1.1 200 OK\r\nContent-Le");
+    else if (strcmp(argument, "interim") == 0)
+        say(connection->fd, "HTTP/1.1 100 Continue\r\n\r\n");
+    else
+        say(connection->fd, strcmp(argument, "chunked") == 0
+                                ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nonly this"
+                                : "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
     return false;
 }
 
@@ -214,14 +221,43 @@ static inline bool page_headers(struct connection *connection, const char *argum
     return false;
 }
 
+/* Announces an answer for as long as somebody listens. */
+static inline bool page_announce(struct connection *connection, const char *argument)
+{
+    (void)argument;
+    while (say(connection->fd, "HTTP/1.1 103 Early Hints\r\nX: 1\r\n\r\n"))
+        ;
+    return false;
+}
+
+static inline bool page_trailers(struct connection *connection, const char *argument)
+{
+    (void)argument;
+    say(connection->fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n");
+    while (say(connection->fd, "X-More: -------------------------------\r\n"))
+        ;
+    return false;
+}
+
+/* As many headers of one name as fit into few bytes each. */
+static inline bool page_many(struct connection *connection, const char *argument)
+{
+    (void)argument;
+    say(connection->fd, "HTTP/1.1 200 OK\r\n");
+    while (say(connection->fd, "a:\r\n"))
+        ;
+    return false;
+}
+
 static const struct {
     const char *path; /* up to an argument */
     bool (*serve)(struct connection *connection, const char *argument);
 } pages[] = {
-    {"/hello", page_hello},     {"/echo", page_echo},       {"/status/", page_status},  {"/nothing", page_nothing},
-    {"/chunked", page_chunked}, {"/interim", page_interim}, {"/attach", page_attach},   {"/endless", page_endless},
-    {"/flood/", page_flood},    {"/sized/", page_sized},    {"/cut/", page_cut},        {"/drop", page_drop},
-    {"/hang", page_hang},       {"/garbage", page_garbage}, {"/headers", page_headers},
+    {"/hello", page_hello},       {"/echo", page_echo},       {"/status/", page_status},  {"/nothing", page_nothing},
+    {"/chunked", page_chunked},   {"/interim", page_interim}, {"/attach", page_attach},   {"/endless", page_endless},
+    {"/flood/", page_flood},      {"/sized/", page_sized},    {"/cut/", page_cut},        {"/drop", page_drop},
+    {"/hang", page_hang},         {"/garbage", page_garbage}, {"/headers", page_headers}, {"/announce", page_announce},
+    {"/trailers", page_trailers}, {"/many", page_many},
 };
 
 /* ---- the server ---- */

@@ -6,7 +6,7 @@
 #ifndef LOOP_FIXTURE_H
 #define LOOP_FIXTURE_H
 
-#include "loop.h"
+#include "core/loop/loop.h"
 
 #include <fcntl.h>
 #include <poll.h>

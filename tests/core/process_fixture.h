@@ -4,7 +4,7 @@
 #ifndef PROCESS_FIXTURE_H
 #define PROCESS_FIXTURE_H
 
-#include "process.h"
+#include "core/process/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

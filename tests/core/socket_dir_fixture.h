@@ -4,7 +4,8 @@
 #ifndef TEST_SOCKET_DIR_FIXTURE_H
 #define TEST_SOCKET_DIR_FIXTURE_H
 
-#include "socket_dir.h"
+#include "core/files/runtime_dir.h"
+#include "core/files/socket_dir.h"
 
 #include "child.h"
 
@@ -94,6 +95,21 @@ static inline void write_file(const char *path)
     if (fd < 0)
         fail_msg("%s: %s", path, strerror(errno));
     close(fd);
+}
+
+/* The marker of a directory that gantry made, whatever that was. */
+static inline void mark(const char *name)
+{
+    char marker[PATH_MAX];
+    struct stat status;
+    FILE *file;
+
+    snprintf(marker, sizeof marker, "%s/.%s.gantry", root, name);
+    assert_int_equal(stat(below(name), &status), 0);
+    file = fopen(marker, "w");
+    assert_non_null(file);
+    fprintf(file, "%ju\n", (uintmax_t)status.st_ino);
+    assert_int_equal(fclose(file), 0);
 }
 
 static inline void make_socket(const char *path)

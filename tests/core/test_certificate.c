@@ -10,7 +10,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
-#include "certificate.h"
+#include "core/tls/certificate.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_control.c: the control server against a client that writes bytes on a socket. */
-#include "control.h"
+#include "core/control/control.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -47,10 +47,10 @@ static void connect_client(void)
     assert_int_equal(0, connect(test.client, (const struct sockaddr *)&address, sizeof address));
 }
 
-static int serve(unsigned idle_seconds)
+static int serve_to(gantry_control_fn *on_request, unsigned idle_seconds)
 {
     struct gantry_control_options options = {
-        .body_limit = 1000, .connections = PLACES, .idle_seconds = idle_seconds, .on_request = keep};
+        .body_limit = 1000, .connections = PLACES, .idle_seconds = idle_seconds, .on_request = on_request};
 
     memset(&test, 0, sizeof test);
     snprintf(path, sizeof path, "/tmp/gantry-control-%d", getpid());
@@ -60,6 +60,11 @@ static int serve(unsigned idle_seconds)
         return -1;
     connect_client();
     return 0;
+}
+
+static int serve(unsigned idle_seconds)
+{
+    return serve_to(keep, idle_seconds);
 }
 
 static int set_up(void **state)
@@ -153,6 +158,44 @@ static void test_stream(void **state)
     assert_true(gantry_control_request_write(test.request, "two\n", 4) >= 4);
     give_back();
     await_answer("two\n\r\n0\r\n");
+}
+
+static int deliveries;
+
+static void keep_and_write(void *data, struct gantry_control_request *request)
+{
+    deliveries++;
+    assert_int_equal(-1, gantry_control_request_write(request, "x", 1));
+    keep(data, request);
+}
+
+static int set_up_writer(void **state)
+{
+    (void)state;
+    deliveries = 0;
+    return serve_to(keep_and_write, 30);
+}
+
+/* Calls that make no sense at the time change nothing: a request comes once, and has one answer. */
+static void test_calls_in_any_order(void **state)
+{
+    (void)state;
+    send_text("GET /early HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_request();
+    for (int i = 0; i < 5; i++)
+        assert_true(gantry_loop_step(loop, 10, &err) >= 0);
+    assert_int_equal(1, deliveries);
+    gantry_control_request_stream(test.request, 200, "text/plain");
+    gantry_control_request_answer(test.request, 404, "text/plain", "no", 2);
+    gantry_control_request_stream(test.request, 404, "text/plain");
+    assert_true(gantry_control_request_write(test.request, "yes", 3) >= 0);
+    await_answer("yes");
+    gantry_control_request_answer(test.request, 404, "text/plain", "no", 2);
+    assert_non_null(strstr(test.answer, "200 OK"));
+    assert_null(strstr(test.answer, "404"));
+    give_back();
+    await_answer("0\r\n\r\n");
+    assert_int_equal(1, deliveries);
 }
 
 static void test_client_that_goes(void **state)
@@ -271,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_whole_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_calls_in_any_order, set_up_writer, tear_down),
         cmocka_unit_test_setup_teardown(test_client_that_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),

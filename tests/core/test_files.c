@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_files.c: directories, files replaced in one step, and locks. */
-#include "files.h"
+#include "core/files/files.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

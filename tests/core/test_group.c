@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_group.c: names and numbers of groups, and to which ones the caller may give its files. */
-#include "group.h"
+#include "core/files/group.h"
 
 #include "child.h"
 

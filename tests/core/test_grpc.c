@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_grpc.c: calls of every kind against the real grpc-go. */
+#include "core/grpc/grpc_internal.h"
 #include "grpc_fixture.h"
-#include "grpc_internal.h"
 
 static struct server server;
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
-#include "grpc_answer.h"
+#include "core/grpc/grpc_answer.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
-#include "grpc_message.h"
+#include "core/grpc/grpc_message.h"
 
 #include <stdlib.h>
 #include <string.h>

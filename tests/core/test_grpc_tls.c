@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_grpc_tls.c: AutoMTLS with the real grpc-go, both sides pinned as go-plugin does it. */
-#include "certificate.h"
+#include "core/tls/certificate.h"
 #include "grpc_fixture.h"
 
 static struct gantry_certificate pair;

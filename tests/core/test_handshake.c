@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_handshake.c: a plugin's first line: what is one, what is none, and which field is to blame. */
-#include "handshake.h"
+#include "core/plugin/handshake.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,6 +36,18 @@ static void assert_slice(struct gantry_slice slice, const char *text)
 {
     assert_int_equal(slice.size, strlen(text));
     assert_memory_equal(slice.bytes, text, slice.size);
+}
+
+static void refuse_packer(const char *line, const char *part)
+{
+    struct gantry_handshake before = shake;
+
+    if (gantry_handshake_parse_packer(line, strlen(line), &shake, &err) >= 0)
+        fail_msg("'%s' was accepted", line);
+    assert_string_equal(err.code, "HANDSHAKE_INVALID");
+    if (strstr(err.message, part) == NULL)
+        fail_msg("'%s': the message lacks '%s': %s", line, part, err.message);
+    assert_memory_equal(&before, &shake, sizeof shake);
 }
 
 /* The message must hold every one of the parts. */
@@ -239,6 +251,28 @@ static void test_what_is_shown_is_bounded_and_printable(void **state)
     refuse_field("back\\slash|x|y|z", "1 (core protocol version)", "back\\x5cslash");
 }
 
+static void test_of_packer(void **state)
+{
+    static const char line[] = "5|0|unix|/run/x/packer-plugin1234567890\n";
+
+    (void)state;
+    assert_int_equal(gantry_handshake_parse_packer(line, strlen(line), &shake, &err), 0);
+    assert_int_equal(shake.core_version, 5);
+    assert_int_equal(shake.protocol_version, 0);
+    assert_slice(shake.network, "unix");
+    assert_slice(shake.address, "/run/x/packer-plugin1234567890");
+    assert_slice(shake.protocol, "netrpc");
+    assert_int_equal(gantry_handshake_parse_packer("6|1|tcp|127.0.0.1:10000", 23, &shake, &err), 0);
+    assert_slice(shake.network, "tcp");
+    refuse_packer("4|unix|/tmp/x", "'4|unix|/tmp/x' is not the handshake of a plugin for Packer");
+    refuse_packer("1|5|unix|/tmp/x|netrpc", "is not the handshake of a plugin for Packer");
+    refuse_packer("v5|0|unix|/tmp/x", "1 (API major version)");
+    refuse_packer("5||unix|/tmp/x", "2 (API minor version)");
+    refuse_packer("5|0|udp|/tmp/x", "3 (network)");
+    refuse_packer("5|0|unix|", "4 (address)");
+    refuse_packer("5|0|unix|/tmp/\033[2J", "4 (address)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup(test_versions, set_up),
         cmocka_unit_test_setup(test_networks_and_protocols, set_up),
         cmocka_unit_test_setup(test_addresses, set_up),
+        cmocka_unit_test_setup(test_of_packer, set_up),
         cmocka_unit_test_setup(test_what_is_shown_is_bounded_and_printable, set_up),
     };
 

@@ -179,6 +179,20 @@ static void test_limit(void **state)
     assert_true(answer.failed); /* libcurl has a bound of its own in some versions */
 }
 
+static void headers_of_no_kind_come_without_end(void **state)
+{
+    static const char *const paths[] = {"/announce", "/trailers", "/many"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct answer answer = {0};
+
+        get(&answer, paths[i]);
+        finish(&answer);
+        assert_true(answer.failed);
+    }
+}
+
 /* ---- failures ---- */
 
 static void expect_failure(const char *path, const char *code)
@@ -196,8 +210,11 @@ static void test_lost_connections(void **state)
     struct answer answer = {0};
 
     (void)state;
+    expect_failure("/cut/head", "HTTP_FAILED");
     expect_failure("/cut/sized", "HTTP_FAILED");
     expect_failure("/cut/chunked", "HTTP_FAILED");
+    expect_failure("/cut/headers", "HTTP_FAILED");
+    expect_failure("/cut/interim", "HTTP_FAILED");
     expect_failure("/drop", "HTTP_FAILED");
     expect_failure("/garbage", "HTTP_FAILED");
     get(&answer, "/hello"); /* the client goes on */
@@ -391,6 +408,7 @@ static void test_cost_of_a_short_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(headers_of_no_kind_come_without_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_get, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_get, set_up_tcp, tear_down),
         cmocka_unit_test_setup_teardown(test_request_as_sent, set_up, tear_down),

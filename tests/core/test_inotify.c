@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_inotify.c: changes in directories, as events of the loop. */
-#include "inotify.h"
+#include "core/loop/inotify.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

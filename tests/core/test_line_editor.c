@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_line_editor.c: keys typed at a terminal of the test's own become lines, completions and ends. */
-#include "line_editor.h"
+#include "core/terminal/line_editor.h"
 
 #include <pty.h>
 #include <setjmp.h>

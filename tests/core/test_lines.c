@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_lines.c: lines out of bytes, whole or in pieces, however the bytes are cut. */
-#include "lines.h"
+#include "core/base/lines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -140,6 +140,37 @@ static void test_input_larger_than_the_pipe(void **state)
     assert_exited(0);
 }
 
+static void tick(void *data)
+{
+    int *ticks = data;
+
+    ++*ticks;
+}
+
+/* However much waits, and however fast its reader is, another timer has its turn in every step. */
+static void test_input_without_end_leaves_time_for_others(void **state)
+{
+    struct gantry_process_options options = SCRIPT("cat > /dev/null");
+    struct gantry_timer *timer;
+    char *bytes = calloc(16, MIB);
+    int ticks = 0;
+
+    (void)state;
+    options.input = GANTRY_PROCESS_PIPE;
+    spawn(&options);
+    assert_int_equal(gantry_timer_new(loop, tick, &ticks, &timer, &err), 0);
+    assert_int_equal(gantry_process_write(view.process, bytes, 16 * MIB, &err), 0);
+    free(bytes);
+    while (gantry_process_waiting(view.process) > 0) {
+        gantry_timer_set(timer, 0);
+        assert_true(gantry_loop_step(loop, 20000, &err) > 0);
+    }
+    assert_true(ticks >= 20);
+    gantry_timer_free(timer);
+    gantry_process_close_input(view.process);
+    run_to_exit();
+}
+
 static void test_input_in_turns(void **state)
 {
     struct gantry_process_options options = SCRIPT("cat");
@@ -262,6 +293,7 @@ int main(void)
         TEST(test_descendant_that_floods_the_pipe_is_left_behind),
         TEST(test_host_that_ignores_its_children),
         TEST(test_input_larger_than_the_pipe),
+        TEST(test_input_without_end_leaves_time_for_others),
         TEST(test_input_in_turns),
         TEST(test_input_whose_reader_is_gone),
         TEST(test_reader_goes_while_input_waits),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_signals.c: signals as events, and the mask as it was. */
-#include "signals.h"
+#include "core/loop/signals.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -138,12 +138,31 @@ static void test_ignored(void **state)
     assert_false(gantry_signal_ignored(SIGUSR2));
 }
 
+/* As under nohup. */
+static void test_what_is_ignored_does_not_come(void **state)
+{
+    void (*before)(int) = signal(SIGUSR1, SIG_IGN);
+
+    (void)state;
+    take(both, 2);
+    assert_false(is_blocked(SIGUSR1));
+    raise(SIGUSR1);
+    raise(SIGTERM);
+    while (count == 0)
+        assert_true(gantry_loop_step(loop, 20000, &err) >= 0);
+    assert_int_equal(gantry_loop_step(loop, 0, &err), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(seen[0], SIGTERM);
+    signal(SIGUSR1, before);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_signals_come_as_events),
+        TEST(test_what_is_ignored_does_not_come),
         TEST(test_free_restores_the_mask_and_drops_what_is_pending),
         TEST(test_freed_in_its_callback),
         TEST(test_what_cannot_be_taken),

@@ -12,18 +12,18 @@ static void test_root_is_made(void **state)
     mode_t mask = umask(0777);
 
     (void)state;
-    assert_int_equal(gantry_socket_dir_root(below("new"), &err), 0);
+    assert_int_equal(gantry_runtime_dir_make(below("new"), &err), 0);
     umask(mask);
     assert_int_equal(mode_of(below("new")), 0700);
-    assert_int_equal(gantry_socket_dir_root(below("new"), &err), 0);
-    assert_int_equal(gantry_socket_dir_root(below("new//"), &err), 0);
+    assert_int_equal(gantry_runtime_dir_make(below("new"), &err), 0);
+    assert_int_equal(gantry_runtime_dir_make(below("new//"), &err), 0);
 }
 
 static void test_root_may_be_read_by_others(void **state)
 {
     (void)state;
     chmod(root, 0755);
-    assert_int_equal(gantry_socket_dir_root(root, &err), 0);
+    assert_int_equal(gantry_runtime_dir_make(root, &err), 0);
     assert_int_equal(mode_of(root), 0755);
 }
 
@@ -35,13 +35,13 @@ static void test_root_is_a_link(void **state)
     mkdir(below("real"), 0700);
     assert_int_equal(symlink("real", below("link")), 0);
     for (size_t i = 0; i < 3; i++) {
-        assert_code(gantry_socket_dir_root(below(spellings[i]), &err), "RUNTIME_DIR_UNSAFE");
+        assert_code(gantry_runtime_dir_make(below(spellings[i]), &err), "RUNTIME_DIR_UNSAFE");
         assert_message("symlink");
         assert_code(gantry_socket_dir_make(below(spellings[i]), "kv", 0700, KEEP_GROUP, &dir, &err),
                     "RUNTIME_DIR_UNSAFE");
     }
     assert_int_equal(symlink("missing", below("dangling")), 0);
-    assert_code(gantry_socket_dir_root(below("dangling"), &err), "RUNTIME_DIR_UNSAFE");
+    assert_code(gantry_runtime_dir_make(below("dangling"), &err), "RUNTIME_DIR_UNSAFE");
     assert_false(exists(below("missing")));
 }
 
@@ -50,7 +50,7 @@ static void test_root_is_writable_by_others(void **state)
     (void)state;
     for (mode_t mode = 0720; mode >= 0702; mode -= 016) {
         chmod(root, mode);
-        assert_code(gantry_socket_dir_root(root, &err), "RUNTIME_DIR_UNSAFE");
+        assert_code(gantry_runtime_dir_make(root, &err), "RUNTIME_DIR_UNSAFE");
         assert_message("chmod go-w");
         assert_code(gantry_socket_dir_make(root, "kv", 0700, KEEP_GROUP, &dir, &err), "RUNTIME_DIR_UNSAFE");
     }
@@ -60,17 +60,17 @@ static void test_root_is_no_directory(void **state)
 {
     (void)state;
     write_file(below("file"));
-    assert_code(gantry_socket_dir_root(below("file"), &err), "RUNTIME_DIR_FAILED");
+    assert_code(gantry_runtime_dir_make(below("file"), &err), "RUNTIME_DIR_FAILED");
     assert_message("not a directory");
 }
 
 static void test_root_cannot_be_made(void **state)
 {
     (void)state;
-    assert_code(gantry_socket_dir_root(below("no/parent"), &err), "RUNTIME_DIR_FAILED");
+    assert_code(gantry_runtime_dir_make(below("no/parent"), &err), "RUNTIME_DIR_FAILED");
     assert_int_equal(err.os_error, ENOENT);
     assert_message("GANTRY_RUNTIME_DIR");
-    assert_code(gantry_socket_dir_root("/proc/gantry", &err), "RUNTIME_DIR_FAILED");
+    assert_code(gantry_runtime_dir_make("/proc/gantry", &err), "RUNTIME_DIR_FAILED");
     assert_message("/proc/gantry");
 }
 
@@ -80,12 +80,12 @@ static void test_root_must_be_absolute(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        assert_code(gantry_socket_dir_root(paths[i], &err), "RUNTIME_DIR_FAILED");
+        assert_code(gantry_runtime_dir_make(paths[i], &err), "RUNTIME_DIR_FAILED");
 }
 
 static void check_foreign_root(void)
 {
-    CHECK(gantry_socket_dir_root(root, &err) < 0);
+    CHECK(gantry_runtime_dir_make(root, &err) < 0);
     CHECK(strcmp(err.code, "RUNTIME_DIR_UNSAFE") == 0 && strstr(err.message, "belongs to user 0") != NULL);
 }
 
@@ -98,7 +98,7 @@ static void test_root_of_another_owner(void **state)
 
 static void check_unwritable_root(void)
 {
-    CHECK(gantry_socket_dir_root(root, &err) < 0);
+    CHECK(gantry_runtime_dir_make(root, &err) < 0);
     CHECK(strcmp(err.code, "RUNTIME_DIR_FAILED") == 0 && err.os_error == EACCES);
 }
 
@@ -138,7 +138,7 @@ static void test_the_longest_path(void **state)
 
     (void)state;
     snprintf(long_root, sizeof long_root, "%s/%0*d", root, (int)room, 0);
-    assert_int_equal(gantry_socket_dir_root(long_root, &err), 0);
+    assert_int_equal(gantry_runtime_dir_make(long_root, &err), 0);
     assert_int_equal(gantry_socket_dir_make(long_root, "kv", 0700, KEEP_GROUP, &dir, &err), 0);
     snprintf(path, sizeof path, "%s/plugin1234567890", gantry_socket_dir_path(dir));
     make_socket(path);
@@ -165,7 +165,7 @@ static void test_an_absurd_path(void **state)
     memset(path, 'x', sizeof path - 1);
     path[0] = '/';
     path[sizeof path - 1] = '\0';
-    assert_code(gantry_socket_dir_root(path, &err), "RUNTIME_DIR_FAILED");
+    assert_code(gantry_runtime_dir_make(path, &err), "RUNTIME_DIR_FAILED");
 }
 
 /* ---- life ---- */
@@ -266,7 +266,7 @@ static void test_a_killed_owner_leaves_it(void **state)
     assert_false(gantry_socket_dir_fresh(dir));
     assert_int_equal(mode_of(below("kv")), 0700);
     assert_int_equal(entries(below("kv")), 0);
-    assert_int_equal(entries(root), 1); /* the link is gone too */
+    assert_int_equal(entries(root), 2); /* it and its marker: the link is gone too */
     remove_it();
     assert_int_equal(entries(root), 0);
 }

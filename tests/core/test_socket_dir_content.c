@@ -54,37 +54,84 @@ static void test_all_kinds_of_entries(void **state)
     assert_int_equal(entries(root), 0);
 }
 
-/* Makes `depth` directories, one in the other. */
+/* Makes `depth` directories, one in the other: deeper than any path could name. */
 static void nest(int depth)
 {
-    char path[PATH_MAX] = "kv";
+    int fd = open(below("kv"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     for (int i = 0; i < depth; i++) {
-        strcat(path, "/d");
-        assert_int_equal(mkdir(below(path), 0700), 0);
+        int inner;
+
+        assert_int_equal(mkdirat(fd, "d", 0700), 0);
+        inner = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(inner >= 0);
+        close(fd);
+        fd = inner;
+    }
+    close(fd);
+}
+
+static void test_any_depth_is_removed(void **state)
+{
+    (void)state;
+    for (int depth = 15; depth < 5000; depth = depth * 3 / 2) {
+        make("kv");
+        nest(depth);
+        write_file(below("kv/socket"));
+        remove_it();
+        assert_int_equal(entries(root), 0);
     }
 }
 
-static void test_nesting_is_bounded(void **state)
+static void remove_what_was_closed(void)
 {
-    struct gantry_socket_dir *given_back;
+    CHECK(gantry_socket_dir_make(root, "kv", 0700, KEEP_GROUP, &dir, &err) == 0);
+    CHECK(mkdir(below("kv/closed"), 0700) == 0 && mkdir(below("kv/closed/inner"), 0700) == 0);
+    CHECK(chmod(below("kv/closed/inner"), 0) == 0 && chmod(below("kv/closed"), 0) == 0);
+    CHECK(gantry_socket_dir_remove(dir, &err) == 0);
+    CHECK(access(below("kv"), F_OK) < 0);
+}
 
+static void test_what_its_maker_closed_is_removed(void **state)
+{
     (void)state;
+    assert_int_equal(chmod(root, 0700), 0);
+    if (geteuid() == 0)
+        assert_int_equal(chown(root, 54321, 54321), 0);
+    run_as(54321, 54321, 54321, remove_what_was_closed);
+}
+
+static void test_what_gantry_did_not_make_is_left(void **state)
+{
+    (void)state;
+    mkdir(below("docs"), 0700);
+    write_file(below("docs/thesis"));
+    assert_code(gantry_socket_dir_make(root, "docs", 0700, KEEP_GROUP, &dir, &err), "SOCKET_DIR_FOREIGN");
+    assert_message(below("docs"));
+    assert_code(gantry_socket_dir_adopt(root, "docs", &dir, &err), "SOCKET_DIR_FOREIGN");
+    assert_true(exists(below("docs/thesis")));
+
+    /* Its marker is of a directory that had the name before. */
     make("kv");
-    nest(16);
+    write_file(below("kv/socket"));
+    abandon();
+    assert_int_equal(rename(below("kv"), below("aside")), 0);
+    assert_int_equal(rename(below("docs"), below("kv")), 0);
+    assert_code(gantry_socket_dir_make(root, "kv", 0700, KEEP_GROUP, &dir, &err), "SOCKET_DIR_FOREIGN");
+    assert_true(exists(below("kv/thesis")));
+}
+
+static void test_an_empty_one_may_be_anybodys(void **state)
+{
+    (void)state;
+    mkdir(below("kv"), 0700);
+    make("kv");
+    write_file(below("kv/socket"));
+    abandon();
+    make("kv");
+    assert_false(exists(below("kv/socket")));
     remove_it();
     assert_int_equal(entries(root), 0);
-
-    make("kv");
-    nest(17);
-    write_file(below("kv/socket"));
-    given_back = dir;
-    dir = NULL;
-    assert_code(gantry_socket_dir_remove(given_back, &err), "SOCKET_DIR_FAILED");
-    assert_message("deeper than 16");
-    assert_false(exists(below("kv/socket"))); /* what could be removed is gone */
-    assert_code(gantry_socket_dir_make(root, "kv", 0700, KEEP_GROUP, &dir, &err), "SOCKET_DIR_FAILED");
-    assert_message(below("kv"));
 }
 
 static void empty_a_foreign_content(void)
@@ -99,13 +146,14 @@ static void empty_a_foreign_content(void)
 /* A container's user is another one than the directory's. */
 static void test_content_of_another_user(void **state)
 {
-    static const char *const ours[] = {"", "kv"};
+    static const char *const ours[] = {"", "kv", ".kv.gantry"};
 
     (void)state;
     mkdir(below("kv"), 0770);
     make_socket(below("kv/socket"));
     chmod(below("kv/socket"), 0600);
-    for (size_t i = 0; i < 2 && geteuid() == 0; i++)
+    mark("kv");
+    for (size_t i = 0; i < 3 && geteuid() == 0; i++)
         assert_int_equal(chown(below(ours[i]), 54321, 54321), 0);
     if (geteuid() == 0)
         assert_int_equal(chown(below("kv/socket"), 12345, 12345), 0);
@@ -121,13 +169,14 @@ static void fail_at_a_foreign_directory(void)
 
 static void test_a_directory_that_another_user_closed(void **state)
 {
-    static const char *const ours[] = {"", "kv"};
+    static const char *const ours[] = {"", "kv", ".kv.gantry"};
 
     (void)state;
     mkdir(below("kv"), 0770);
     mkdir(below("kv/theirs"), 0700);
     write_file(below("kv/theirs/file"));
-    for (size_t i = 0; i < 2 && geteuid() == 0; i++)
+    mark("kv");
+    for (size_t i = 0; i < 3 && geteuid() == 0; i++)
         assert_int_equal(chown(below(ours[i]), 54321, 54321), 0);
     run_as(54321, 54321, 54321, fail_at_a_foreign_directory);
 }
@@ -170,7 +219,7 @@ static void test_a_link_is_swapped_and_removed(void **state)
     assert_int_equal(gantry_socket_dir_link(dir, "kv.sock", "kv/plugin2", &err), 0);
     assert_link("kv.sock", "kv/plugin2");
     assert_int_equal(gantry_socket_dir_link(dir, "other.sock", "kv/plugin2", &err), 0);
-    assert_int_equal(entries(root), 3);
+    assert_int_equal(entries(root), 4);
     remove_it();
     assert_int_equal(entries(root), 0);
 }
@@ -200,7 +249,7 @@ static void test_what_was_left_half_way_is_no_obstacle(void **state)
     assert_int_equal(symlink("kv/old", below(".kv.kv.sock.new")), 0);
     assert_int_equal(gantry_socket_dir_link(dir, "kv.sock", "kv/plugin1", &err), 0);
     assert_link("kv.sock", "kv/plugin1");
-    assert_int_equal(entries(root), 2);
+    assert_int_equal(entries(root), 3);
 }
 
 static void test_links_elsewhere_are_left(void **state)
@@ -231,7 +280,7 @@ static void test_links_that_are_refused(void **state)
     assert_code(gantry_socket_dir_link(dir, "file.sock", "kv/p", &err), "SOCKET_DIR_FAILED");
     assert_message("something else");
     assert_code(gantry_socket_dir_link(dir, "kv", "kv/p", &err), "SOCKET_DIR_FAILED");
-    assert_int_equal(entries(root), 2);
+    assert_int_equal(entries(root), 3);
 }
 
 static void test_the_longest_names(void **state)
@@ -255,9 +304,9 @@ static void test_the_longest_names(void **state)
 
 /* ---- default ACL ---- */
 
-static void assert_default_acl(const char *wanted)
+static void assert_acl(acl_type_t type, const char *wanted)
 {
-    acl_t acl = acl_get_file(below("kv"), ACL_TYPE_DEFAULT);
+    acl_t acl = acl_get_file(below("kv"), type);
     char *text = acl_to_any_text(acl, NULL, ',', TEXT_NUMERIC_IDS | TEXT_ABBREVIATE);
 
     assert_string_equal(text, wanted);
@@ -281,16 +330,30 @@ static void test_default_acl(void **state)
     (void)state;
     make("kv");
     give_access(54321);
-    assert_default_acl("u::rwx,u:54321:rw-,g::rwx,m::rwx,o::---");
+    assert_acl(ACL_TYPE_DEFAULT, "u::rwx,u:54321:rw-,g::rwx,m::rwx,o::---");
     make_socket(below("kv/socket"));
     assert_int_equal(stat(below("kv/socket"), &status), 0);
     assert_int_equal(status.st_mode & 0007, 0);
     give_access(12345);
-    assert_default_acl("u::rwx,u:12345:rw-,g::rwx,m::rwx,o::---");
+    assert_acl(ACL_TYPE_DEFAULT, "u::rwx,u:12345:rw-,g::rwx,m::rwx,o::---");
     assert_int_equal(mode_of(below("kv")), 0700);
     abandon();
     make("kv");
-    assert_default_acl(""); /* a dead owner's does not stay */
+    assert_acl(ACL_TYPE_DEFAULT, ""); /* a dead owner's does not stay */
+}
+
+static void test_acl_of_a_group(void **state)
+{
+    (void)state;
+    make("kv");
+    if (gantry_socket_dir_group_acl(dir, 54321, &err) < 0) {
+        assert_string_equal(err.code, "ACL_UNSUPPORTED");
+        skip();
+    }
+    assert_acl(ACL_TYPE_ACCESS, "u::rwx,g::---,g:54321:rwx,m::rwx,o::---");
+    abandon();
+    make("kv");
+    assert_acl(ACL_TYPE_ACCESS, "u::rwx,g::---,o::---"); /* nor does this stay */
 }
 
 static void use_without_acls(void)
@@ -316,7 +379,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_links_are_not_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_all_kinds_of_entries, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_nesting_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_any_depth_is_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_its_maker_closed_is_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_gantry_did_not_make_is_left, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_empty_one_may_be_anybodys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_content_of_another_user, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_directory_that_another_user_closed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mounts_are_not_entered, set_up, tear_down),
@@ -327,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_links_that_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_longest_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_default_acl, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_acl_of_a_group, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_file_system_without_acls, set_up, tear_down),
     };
 

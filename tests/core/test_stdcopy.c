@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_stdcopy.c: frames taken apart, however the bytes are cut. */
-#include "stdcopy.h"
+#include "core/base/stdcopy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -11,22 +11,14 @@
 #include <cmocka.h>
 /* clang-format on */
 
-#include "certificate.h"
-#include "libssl.h"
-#include "tls.h"
+#include "core/tls/certificate.h"
+#include "core/tls/tls.h"
 
-#include <dlfcn.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What a server needs and gantry does not. */
-static struct {
-    __typeof__(&TLS_server_method) TLS_server_method;
-    __typeof__(&SSL_set_accept_state) SSL_set_accept_state;
-    __typeof__(&SSL_CTX_set_alpn_select_cb) SSL_CTX_set_alpn_select_cb;
-} extra;
-
-static const struct gantry_libssl *lib;
 static struct gantry_certificate ours;
 static struct gantry_certificate theirs;
 static unsigned char *their_der;
@@ -48,21 +40,12 @@ struct pair {
     struct gantry_error err;
 };
 
-static void load(const char *file, const char *name, void *pointer)
-{
-    void *library = dlopen(file, RTLD_NOW);
-    void *symbol = library != NULL ? dlsym(library, name) : NULL;
-
-    assert_non_null(symbol);
-    memcpy(pointer, &symbol, sizeof symbol);
-}
-
 static X509 *read_certificate(const char *pem)
 {
-    BIO *bio = lib->BIO_new_mem_buf(pem, -1);
-    X509 *certificate = lib->PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    X509 *certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 
-    lib->BIO_free(bio);
+    BIO_free(bio);
     assert_non_null(certificate);
     return certificate;
 }
@@ -73,16 +56,11 @@ static int set_up(void **state)
     X509 *certificate;
 
     (void)state;
-    lib = gantry_libssl(&err);
-    assert_non_null(lib);
-    load("libssl.so.3", "TLS_server_method", &extra.TLS_server_method);
-    load("libssl.so.3", "SSL_set_accept_state", &extra.SSL_set_accept_state);
-    load("libssl.so.3", "SSL_CTX_set_alpn_select_cb", &extra.SSL_CTX_set_alpn_select_cb);
     assert_int_equal(gantry_certificate_generate(&ours, &err), 0);
     assert_int_equal(gantry_certificate_generate(&theirs, &err), 0);
     certificate = read_certificate(theirs.certificate);
-    their_der_length = (size_t)lib->i2d_X509(certificate, &their_der);
-    lib->X509_free(certificate);
+    their_der_length = (size_t)i2d_X509(certificate, &their_der);
+    X509_free(certificate);
     return 0;
 }
 
@@ -91,7 +69,7 @@ static int tear_down(void **state)
     (void)state;
     gantry_certificate_free(&ours);
     gantry_certificate_free(&theirs);
-    lib->CRYPTO_free(their_der, __FILE__, __LINE__);
+    OPENSSL_free(their_der);
     return 0;
 }
 
@@ -117,27 +95,27 @@ static int accept_any(X509_STORE_CTX *store, void *data)
 static void make_server(struct pair *pair, const struct manners *manners)
 {
     X509 *certificate = read_certificate(theirs.certificate);
-    BIO *bio = lib->BIO_new_mem_buf(theirs.key, -1);
-    EVP_PKEY *key = lib->PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    BIO *bio = BIO_new_mem_buf(theirs.key, -1);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
 
-    pair->context = lib->SSL_CTX_new(extra.TLS_server_method());
-    assert_int_equal(lib->SSL_CTX_use_certificate(pair->context, certificate), 1);
-    assert_int_equal(lib->SSL_CTX_use_PrivateKey(pair->context, key), 1);
-    lib->X509_free(certificate);
-    lib->EVP_PKEY_free(key);
-    lib->BIO_free(bio);
+    pair->context = SSL_CTX_new(TLS_server_method());
+    assert_int_equal(SSL_CTX_use_certificate(pair->context, certificate), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(pair->context, key), 1);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
     if (manners->highest_version != 0)
-        lib->SSL_CTX_ctrl(pair->context, SSL_CTRL_SET_MAX_PROTO_VERSION, manners->highest_version, NULL);
+        SSL_CTX_set_max_proto_version(pair->context, manners->highest_version);
     if (!manners->no_h2)
-        extra.SSL_CTX_set_alpn_select_cb(pair->context, select_h2, NULL);
+        SSL_CTX_set_alpn_select_cb(pair->context, select_h2, NULL);
     if (manners->wants_certificate)
-        lib->SSL_CTX_set_verify(pair->context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    lib->SSL_CTX_set_cert_verify_callback(pair->context, accept_any, NULL);
-    pair->server = lib->SSL_new(pair->context);
-    pair->incoming = lib->BIO_new(lib->BIO_s_mem());
-    pair->outgoing = lib->BIO_new(lib->BIO_s_mem());
-    lib->SSL_set_bio(pair->server, pair->incoming, pair->outgoing);
-    extra.SSL_set_accept_state(pair->server);
+        SSL_CTX_set_verify(pair->context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_cert_verify_callback(pair->context, accept_any, NULL);
+    pair->server = SSL_new(pair->context);
+    pair->incoming = BIO_new(BIO_s_mem());
+    pair->outgoing = BIO_new(BIO_s_mem());
+    SSL_set_bio(pair->server, pair->incoming, pair->outgoing);
+    SSL_set_accept_state(pair->server);
 }
 
 static struct gantry_tls_options our_options(void)
@@ -161,8 +139,8 @@ static void begin(struct pair *pair, const struct manners *manners, const struct
 static void end(struct pair *pair)
 {
     gantry_tls_free(pair->client);
-    lib->SSL_free(pair->server);
-    lib->SSL_CTX_free(pair->context);
+    SSL_free(pair->server);
+    SSL_CTX_free(pair->context);
 }
 
 /* ---- the wire ---- */
@@ -173,7 +151,7 @@ static void carry_to_server(struct pair *pair)
 
     assert_int_equal(gantry_tls_take(pair->client, &output, &pair->err), 0);
     if (gantry_buffer_length(&output) > 0)
-        lib->BIO_write(pair->incoming, gantry_buffer_front(&output), (int)gantry_buffer_length(&output));
+        BIO_write(pair->incoming, gantry_buffer_front(&output), (int)gantry_buffer_length(&output));
     gantry_buffer_free(&output);
 }
 
@@ -182,7 +160,7 @@ static void carry_to_client(struct pair *pair)
     char bytes[20000];
     int length;
 
-    while ((length = lib->BIO_read(pair->outgoing, bytes, sizeof bytes)) > 0)
+    while ((length = BIO_read(pair->outgoing, bytes, sizeof bytes)) > 0)
         assert_int_equal(gantry_tls_feed(pair->client, bytes, (size_t)length, &pair->err), 0);
 }
 
@@ -196,7 +174,7 @@ static int shake_hands(struct pair *pair)
         if (gantry_tls_handshake(pair->client, &done, &pair->err) < 0)
             return -1;
         carry_to_server(pair);
-        lib->SSL_do_handshake(pair->server);
+        SSL_do_handshake(pair->server);
         carry_to_client(pair);
     }
     if (!done)
@@ -234,13 +212,13 @@ static void bytes_go_both_ways(void **state)
         assert_int_equal(gantry_tls_write(pair.client, bytes, sizeof bytes, &pair.err), 0);
         carry_to_server(&pair);
         while (count < sizeof bytes) {
-            int length = lib->SSL_read(pair.server, received + count, (int)(sizeof received - count));
+            int length = SSL_read(pair.server, received + count, (int)(sizeof received - count));
 
             assert_true(length > 0);
             count += (size_t)length;
         }
         assert_memory_equal(bytes, received, sizeof bytes);
-        assert_int_equal(lib->SSL_write(pair.server, "answer", 6), 6);
+        assert_int_equal(SSL_write(pair.server, "answer", 6), 6);
         carry_to_client(&pair);
         assert_int_equal(gantry_tls_read(pair.client, received, sizeof received, &pair.err), 6);
         assert_memory_equal(received, "answer", 6);

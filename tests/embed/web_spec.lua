@@ -7,7 +7,7 @@ local json = require "gantry.json"
 local support = require "engine.support"
 local task = require "gantry.task"
 
-local KILLS <const>, PATIENCE <const> = 4, 60
+local KILLS <const>, TIMEOUT <const> = 4, 60
 
 ---A program of the test's, with its output and its end.
 local function start(arguments, input)
@@ -26,7 +26,7 @@ end
 ---@return string output
 local function run(...)
   local program = start { ... }
-  local exit = task.deadline(PATIENCE, program.ended.wait, program.ended)
+  local exit = task.deadline(TIMEOUT, program.ended.wait, program.ended)
   assert(exit, (...) .. " did not end in time")
   return program.output
 end
@@ -45,12 +45,12 @@ describe("a web service on a controller of cqueues", function()
     task.run(function()
       local policy = support.write(root .. "/kv.lua", support.policy_text "")
       local service = start({ "lua5.4", support.source .. "/tests/embed/web_service.lua", policy, root }, "pipe")
-      assert(task.deadline(PATIENCE, service.changed.wait, service.changed) ~= false)
+      assert(task.deadline(TIMEOUT, service.changed.wait, service.changed) ~= false)
       local url = "http://127.0.0.1:" .. assert(service.output:match("^listening on port (%d+)\n"), service.output)
 
       local function get(path) return run("curl", "-s", "-m", "20", url .. path) end
       local function await(what, check)
-        local until_when = core.loop.clock() + PATIENCE
+        local until_when = core.loop.clock() + TIMEOUT
         while not check() do
           assert(core.loop.clock() < until_when, what .. " did not come: " .. service.output)
           task.sleep(0.02)
@@ -65,7 +65,7 @@ describe("a web service on a controller of cqueues", function()
         await("launch " .. kill + 1, function() return launches() == kill + 1 end)
       end
       await("the plugin", function() return get "/greeting" == "hello\n" end)
-      assert(task.deadline(PATIENCE, load.ended.wait, load.ended), "wrk did not end")
+      assert(task.deadline(TIMEOUT, load.ended.wait, load.ended), "wrk did not end")
       local stats = json.decode(get "/:stats")
       print(("%s requests a second; %d answered, %d while there was no plugin, %d launches"):format(
         load.output:match("Requests/sec:%s+([%d.]+)"), stats.ok, stats.unavailable, stats.launches))
@@ -74,7 +74,7 @@ describe("a web service on a controller of cqueues", function()
       assert.is_nil(load.output:find("Socket errors", 1, true), load.output)
 
       service.process:close_input()
-      local exit = task.deadline(PATIENCE, service.ended.wait, service.ended)
+      local exit = task.deadline(TIMEOUT, service.ended.wait, service.ended)
       assert.are.same({ code = 0 }, { code = exit and exit.code }, service.output)
     end)
   end)

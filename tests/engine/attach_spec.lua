@@ -8,7 +8,7 @@ local gantry = require "gantry"
 local json = require "gantry.json"
 local support = require "engine.support"
 local task = require "gantry.task"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 describe("attaching", function()
   local runtime_dir, state_dir, environment

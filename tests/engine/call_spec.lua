@@ -6,7 +6,7 @@ local gantry = require "gantry"
 local json = require "gantry.json"
 local support = require "engine.support"
 local task = require "gantry.task"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 local WATCH = "grpc.health.v1.Health/Watch"
 local NEVER = "plugin.GRPCController/Shutdown" -- never answers with -hang-shutdown

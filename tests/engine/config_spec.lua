@@ -42,6 +42,8 @@ local function group_has(group)
   return function(container) return contains(container.HostConfig.GroupAdd, group) end
 end
 
+local ENV_FILE <const> = os.tmpname()
+
 -- Field, what the policy says of it (Lua), how it is read back, what must be read.
 local CASES = {
   { "tag", "tag = '1.6'", at "Config.Image", "gantry-test-kv:1.6" },
@@ -83,6 +85,35 @@ local CASES = {
     local mount = mount_at(container, "/data")
     return { mount.Source, mount.RW }
   end, { "/usr/share", false } },
+  { "userns_mode", "userns_mode = 'host'", at "HostConfig.UsernsMode", "host" },
+  { "env_files", ("env_files = %q"):format(ENV_FILE), env_has "FROM_FILE=two words", true },
+  { "credentials", ("credentials = { token = %q }"):format(ENV_FILE), function(container)
+    local mount = mount_at(container, "/run/credentials/kv")
+    return { mount.RW, contains(container.Config.Env, "CREDENTIALS_DIRECTORY=/run/credentials/kv") }
+  end, { false, true } },
+  { "memory_swap", "memory = '64MiB', memory_swap = '80MiB'", at "HostConfig.MemorySwap", 80 * 1024 * 1024 },
+  { "memory_swap where left out", "memory = '64MiB'", at "HostConfig.MemorySwap", 64 * 1024 * 1024 },
+  { "cpuset", "cpuset = '0'", at "HostConfig.CpusetCpus", "0" },
+  { "pids_limit where left out", "", at "HostConfig.PidsLimit", 2048 },
+  { "security_opt where left out", "", at "HostConfig.SecurityOpt", { "no-new-privileges" } },
+  { "seccomp", "seccomp = 'unconfined'", at "HostConfig.SecurityOpt", { "no-new-privileges", "seccomp=unconfined" } },
+  { "apparmor", "apparmor = 'unconfined'", at "HostConfig.SecurityOpt", { "no-new-privileges",
+    "apparmor=unconfined" } },
+  { "devices", "devices = { '/dev/null' }", at "HostConfig.Devices",
+    { { PathOnHost = "/dev/null", PathInContainer = "/dev/null", CgroupPermissions = "rwm" } } },
+  { "hostname", "hostname = 'kv-one'", at "Config.Hostname", "kv-one" },
+  { "dns", "dns = '192.0.2.53'", at "HostConfig.Dns", { "192.0.2.53" } },
+  { "extra_hosts", "extra_hosts = { other = '192.0.2.7' }", at "HostConfig.ExtraHosts", { "other:192.0.2.7" } },
+  { "stop_signal", "stop_signal = 'INT'", at "Config.StopSignal", "SIGINT" },
+  { "init", "init = false", at "HostConfig.Init", false },
+  { "init where left out", "", at "HostConfig.Init", true },
+  { "health", "health = { period = '10s' }", at "Config.Healthcheck", { Test = { "NONE" } } },
+  { "mounts from the caller's HOME", "mounts = { { source = '~', target = '/home', read_only = true } }",
+    function(container) return mount_at(container, "/home").Source end, (os.getenv("HOME"):gsub("(.)/+$", "%1")) },
+  { "mounts of a host's data folder at its own path",
+    "mounts = { { source = '/var/lib', target = '/var/lib' } }",
+    function(container) return { mount_at(container, "/var/lib").Source, mount_at(container, "/var/lib").RW } end,
+    { "/var/lib", true } },
   { "disable_network", "", at "Config.NetworkDisabled", true },
   { "auto_mtls", "auto_mtls = true", function(container)
     for _, entry in ipairs(container.Config.Env) do
@@ -102,8 +133,11 @@ describe("a policy's field reaches the engine:", function()
     support.remove(runtime_dir)
   end)
 
+  setup(function() support.write(ENV_FILE, "FROM_FILE=two words\n") end)
+
   -- The engine leaves the parent cgroup behind.
   teardown(function()
+    os.remove(ENV_FILE)
     os.execute("rmdir /sys/fs/cgroup/gantry-test /sys/fs/cgroup/*/gantry-test 2>/dev/null")
   end)
 
@@ -164,6 +198,39 @@ describe("a policy's field reaches the engine:", function()
     assert.is_nil(joined.bridge)
   end)
 
+  it("networks: the host's own, with what listens on this machine's localhost", function()
+    local path = support.write(runtime_dir .. "/kv.lua", support.policy_text [[
+      disable_network = false, networks = { "host" },]])
+    local plugin <close> = assert(gantry.launch(path, { runtime_dir = runtime_dir }))
+    local pid = assert(support.engine():inspect(plugin.container)).State.Pid
+    local function network_of(process)
+      local pipe <close> = assert(io.popen(("readlink /proc/%s/ns/net"):format(process)))
+      return pipe:read "l"
+    end
+    local socket = support.engine().endpoint.unix_socket
+    local engines = socket and core.system.listener(socket)
+    local own = network_of(engines or "self")
+    if not own or not network_of(pid) then return pending "needs to look at the engine's processes" end
+    assert.are.equal(own, network_of(pid))
+  end)
+
+  it("mounts from ~ fail where the caller has no HOME, with the remedy", function()
+    local path = support.write(runtime_dir .. "/kv.lua", support.policy_text [[
+      mounts = { { source = "~/keys", target = "/keys" } },]])
+    local plugin, err = gantry.launch(path, { runtime_dir = runtime_dir, environment = { PATH = "/usr/bin" } })
+    assert.is_nil(plugin)
+    assert.are.equal("HOME_UNKNOWN", err.code)
+    assert.matches("mounts%[1%]%.source: ~/keys: the caller has no HOME.*set HOME in its unit", err.message)
+  end)
+
+  it("mounts by ctx.env, which has the caller's variables", function()
+    local path = support.write(runtime_dir .. "/kv.lua", "return function(ctx) local home = ctx.env.HOME; "
+      .. support.policy_text "mounts = { { source = home, target = home, read_only = true } }," .. " end")
+    local plugin <close> = assert(gantry.launch(path, { runtime_dir = runtime_dir }))
+    local home = os.getenv "HOME"
+    assert.are.equal(home, mount_at(assert(support.engine():inspect(plugin.container)), home).Source)
+  end)
+
   it("debug: the container stays, and says how it ended", function()
     local container = inspect_running("debug = true")
     local engine = support.engine()
@@ -179,8 +246,9 @@ describe("a policy's field reaches the engine:", function()
     for _, case in ipairs(CASES) do covered[case[1]:match("^[%l_%d]+")] = true end
     -- What gantry itself acts on.
     for _, name in ipairs { "protocol", "start_timeout", "stop_timeout", "restart", "on_exit", "pull", "rootless",
-      "health", "after", "multiplex", "cwd", "share_tmp" } do covered[name] = true end
-    for _, field in ipairs(require("gantry.schema").fields) do
+      "health", "after", "multiplex", "cwd", "share_tmp", "outlive_host",
+      "engine_timeout" } do covered[name] = true end
+    for _, field in ipairs(require("gantry.config.schema").fields) do
       assert.is_true(covered[field.name], "the field " .. field.name .. " has no case here")
     end
   end)

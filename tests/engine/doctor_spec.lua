@@ -3,6 +3,7 @@
 --- gantry doctor and gantry gc: what is found, what is said to do, and what is removed.
 
 local json = require "gantry.json"
+local core = require "gantry.core"
 local support = require "engine.support"
 local task = require "gantry.task"
 
@@ -102,7 +103,8 @@ describe("gantry doctor", function()
       command:kill "KILL"
       command:wait()
     end)
-    assert(os.execute("mkdir -m 700 " .. runtime_dir .. "/stray"))
+    assert(core.socket_dir.make(runtime_dir, "stray")):close()
+    assert(os.execute("mkdir -m 700 " .. runtime_dir .. "/theirs")) -- not gantry's: no marker
     local found, code = examine()
     assert.are.equal(0, code)
     assert.are.equal("warning", found.leftovers.level)
@@ -111,10 +113,12 @@ describe("gantry doctor", function()
     local told = run("gc", "--dry-run").stdout
     assert.is_truthy(told:find("would remove container %x+ of plugin 'killed' %(running%)"), told)
     assert.is_truthy(told:find("stray", 1, true), told)
+    assert.is_nil(told:find("theirs", 1, true))
     assert.are.equal(1, #support.containers(runtime_dir))
     assert.are.equal(0, run("gc").code)
     assert.are.same({}, support.containers(runtime_dir))
-    assert.are.same({}, support.entries(runtime_dir))
+    assert.are.same({ "theirs" }, support.entries(runtime_dir))
+    assert(os.execute("rmdir " .. runtime_dir .. "/theirs"))
     assert.are.same({}, support.entries(folder .. "/state/reattach"))
     assert.are.equal("", run("gc").stdout)
   end)

@@ -4,6 +4,7 @@
 
 local core = require "gantry.core"
 local gantry = require "gantry"
+local host_record = require "engine.host_record"
 local hosts = require "engine.hosts"
 local support = require "engine.support"
 local task = require "gantry.task"
@@ -37,10 +38,15 @@ describe("an unmodified host", function()
       environment = entries })
   end
 
+  local defined, shown = 0, 0 -- of the examples
+
   local function it_if_built(name, what, fn)
+    local count = name ~= "tofu" and 1 or 0
+    defined = defined + count
     it(what, function()
       if not hosts.find(name) then return pending(name .. " was not built: it needs a newer Go") end
       fn()
+      shown = shown + count
     end)
   end
 
@@ -116,6 +122,20 @@ describe("an unmodified host", function()
     assert.are.equal("3\n7\n4 calls of the plugin\n", result.stdout, result.stderr)
   end)
 
+  it("is in the manual's table, where it is an example", function()
+    if shown < defined then return pending("not all were tried") end
+    host_record.ran("examples", {
+      host = "the examples of go-plugin and plugincontainer",
+      tried = ("go-plugin %s (basic, grpc, negotiated, streaming, bidirectional), plugincontainer %s (counter); "
+        .. "net/rpc and gRPC, with and without AutoMTLS"):format(
+        host_record.requires("tests/hosts/go.mod", "github.com/hashicorp/go-plugin"),
+        host_record.requires("tests/hosts/counter/go.mod", "github.com/hashicorp/go-secure-stdlib/plugincontainer")),
+      policy = '`cwd = "rw"`, since they keep their values in files of the current directory; `share_tmp = true` and '
+        .. "`gantry host` for those that call back (bidirectional, counter)",
+      limits = "nothing that was tried",
+    })
+  end)
+
   ---@return string path of a provider's executable in a mirror that OpenTofu installs from
   local function provider(name, version, text)
     local folder = ("%s/mirror/registry.opentofu.org/hashicorp/%s/%s/linux_%s"):format(root, name, version,
@@ -181,5 +201,13 @@ return require("gantry").extend(require "baseline", { image = "gantry-test-provi
     assert.are.equal(1, changed.code)
     assert.is_truthy((changed.stdout .. changed.stderr):find("checksums recorded in the dependency lock", 1, true),
       changed.stdout .. changed.stderr)
+    host_record.ran("opentofu", {
+      host = "OpenTofu",
+      tried = ("OpenTofu %s with the providers local %s, time %s"):format(host_record.built "tofu",
+        host_record.built "provider-local", host_record.built "provider-time"),
+      policy = 'what the provider does: `cwd = "rw"` where it writes files, a network and `pass_env` where it talks to '
+        .. "an API; `policies/opentofu-local.lua`",
+      limits = "a changed policy is another provider for the lock file: run `tofu init` again",
+    })
   end)
 end)

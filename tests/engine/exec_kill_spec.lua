@@ -2,15 +2,21 @@
 --
 --- Kills host, stand-in, guardian, launcher and container of a `gantry exec`, in every order and at random instants: no
 --- process, container or directory may be left, and the host must return. GANTRY_KILL_ROUNDS asks for more rounds,
---- GANTRY_KILL_SEED repeats a run.
+--- GANTRY_KILL_SEED repeats a run. The same over a proxy that cuts what is idle, and where GANTRY_MATRIX_ENGINE_FILES
+--- names one, over an engine that is killed and started again all the while.
 
 local hosts = require "engine.hosts"
+local restarting = require "engines.restarting_engine"
 local support = require "engine.support"
 local task = require "gantry.task"
 
 local ROUNDS <const> = math.tointeger(os.getenv("GANTRY_KILL_ROUNDS")) or 200
 local SEED <const> = math.tointeger(os.getenv("GANTRY_KILL_SEED")) or os.time()
+-- Over connections that are lost, where rounds take their time.
+local LONG_ROUNDS <const> = os.getenv "GANTRY_FULL_WALK" == "1" and 200 or 10
 local SIDE_BY_SIDE <const> = 3
+-- Seconds that an engine lives before it is killed, at least and at most: a removal takes it some.
+local SHORTEST_LIFE <const>, LONGEST_LIFE <const> = 2, 6
 local VICTIMS <const> = { "host", "face", "guardian", "launcher", "container" }
 
 describe("gantry exec, killed", function()
@@ -30,21 +36,11 @@ describe("gantry exec, killed", function()
     guardian = function(round) kill_first(hosts.processes(round.policy).guardian) end,
     launcher = function(round) kill_first(hosts.processes(round.policy).launcher) end,
     container = function(round)
-      for _, one in ipairs(support.containers(round.runtime_dir)) do support.engine():kill(one.Id, "KILL") end
+      pcall(function() -- an engine that is away kills nothing
+        for _, one in ipairs(support.containers(round.runtime_dir)) do support.engine():kill(one.Id, "KILL") end
+      end)
     end,
   }
-
-  ---Kills all that looks after a plugin as if at one instant. Stopped first: the stand-in replaces a guardian as soon
-  ---as it is killed, and a guardian that sees the stand-in killed cleans up.
-  ---@param policy string
-  local function kill_all(policy)
-    local found, numbers = hosts.processes(policy), {}
-    for _, kind in ipairs { "face", "guardian", "launcher", "cleaner" } do
-      table.move(found[kind], 1, #found[kind], #numbers + 1, numbers)
-    end
-    local pids = table.concat(numbers, " ")
-    assert(os.execute(("kill -STOP %s && kill -KILL %s"):format(pids, pids)))
-  end
 
   ---Some of the victims, in a random order, with random pauses before each.
   local function plan(number)
@@ -68,11 +64,13 @@ describe("gantry exec, killed", function()
     return ("round %d, seed %d: %s"):format(number, SEED, table.concat(parts, ", "))
   end
 
-  local function run_round(number, steps)
+  ---@param environment string[]?
+  local function run_round(number, steps, environment)
     local round = { runtime_dir = ("%s/r%d"):format(root, number), policy = ("%s/p%d"):format(root, number) }
     assert(os.execute("mkdir -m 700 " .. round.runtime_dir))
     hosts.policy(round.policy, 'image = "gantry-test-kv:latest", disable_network = true')
-    round.host = hosts.start("hold", { round.policy }, { runtime_dir = round.runtime_dir, input = "pipe" })
+    round.host = hosts.start("hold", { round.policy }, { runtime_dir = round.runtime_dir, input = "pipe",
+      environment = environment })
     for _, step in ipairs(steps) do
       task.sleep(step.after)
       KILL[step.victim](round)
@@ -94,7 +92,7 @@ describe("gantry exec, killed", function()
       hosts.eventually("the launcher has handed over", 60, function()
         return #hosts.processes(policy).launcher == 0
       end)
-      kill_all(policy)
+      hosts.kill_all(policy)
       assert.are.equal(1, host:wait().code)
       hosts.eventually("no process", 60, function() return select(2, hosts.processes(policy)) == 0 end)
       assert.are.equal(1, #support.containers(runtime_dir))
@@ -107,21 +105,50 @@ describe("gantry exec, killed", function()
     end)
   end)
 
-  it(("leaves nothing in %d rounds"):format(ROUNDS), function()
-    if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
+  ---@param rounds integer
+  ---@param environment string[]? more of the hosts'
+  local function run_rounds(rounds, environment)
     math.randomseed(SEED)
     local plans, next_round = {}, 0
-    for number = 1, ROUNDS do plans[number] = plan(number) end
+    for number = 1, rounds do plans[number] = plan(number) end
     local function work()
-      while next_round < ROUNDS do
+      while next_round < rounds do
         next_round = next_round + 1
         local number = next_round
-        local ok, err = pcall(run_round, number, plans[number])
+        local ok, err = pcall(run_round, number, plans[number], environment)
         if not ok then error(describe_plan(number, plans[number]) .. "\n" .. tostring(err), 0) end
       end
     end
     local workers = {}
     for i = 1, SIDE_BY_SIDE do workers[i] = work end
-    task.run(function() task.all(table.unpack(workers)) end)
-  end)
+    task.all(table.unpack(workers))
+  end
+
+  if not restarting.files then
+    it(("leaves nothing in %d rounds"):format(ROUNDS), function()
+      if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
+      task.run(run_rounds, ROUNDS)
+    end)
+
+    it(("leaves nothing in %d rounds over a proxy that cuts what is idle"):format(LONG_ROUNDS), function()
+      if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
+      task.run(function()
+        local proxy <close> = hosts.cutting_proxy(root .. "/engine.sock")
+        proxy:tell "idle 300"
+        run_rounds(LONG_ROUNDS, { "DOCKER_HOST=unix://" .. root .. "/engine.sock" })
+      end)
+    end)
+  else
+    it(("leaves nothing in %d rounds over an engine that is killed time and again"):format(LONG_ROUNDS), function()
+      if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
+      task.run(task.first, function() run_rounds(LONG_ROUNDS) end, function()
+        while true do
+          task.sleep(SHORTEST_LIFE + math.random() * (LONGEST_LIFE - SHORTEST_LIFE))
+          pcall(restarting.kill) -- it may have ended by itself, over what the one before left
+          restarting.start()
+          hosts.eventually("the engine answers", 60, function() return (pcall(support.engine)) end)
+        end
+      end)
+    end)
+  end
 end)

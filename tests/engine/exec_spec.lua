@@ -60,6 +60,16 @@ describe("gantry exec", function()
     return support.run(arguments or {}, { executable = policy, runtime_dir = runtime_dir, environment = entries })
   end
 
+  ---The one in the runtime directory; its marker lies beside it.
+  local function socket_directory()
+    local found = {}
+    for _, entry in ipairs(support.entries(runtime_dir)) do
+      if not entry:find "^%." then found[#found + 1] = runtime_dir .. "/" .. entry end
+    end
+    assert.are.equal(1, #found)
+    return found[1]
+  end
+
   ---@return table the engine's inspect of the plugin's container
   local function inspect()
     local found = support.containers(runtime_dir)
@@ -82,14 +92,79 @@ describe("gantry exec", function()
     while_held(fields, {}, function()
       local found = inspect()
       assert.are.equal(("%d:%d"):format(core.system.euid(), core.system.egid()), found.Config.User)
-      local entries = support.entries(runtime_dir)
-      assert.are.equal(1, #entries)
-      local status = assert(core.system.stat(runtime_dir .. "/" .. entries[1]))
+      local status = assert(core.system.stat(socket_directory()))
       assert.are.equal(tonumber("700", 8), status.mode & tonumber("777", 8))
       local all = table.concat(found.Config.Env, "\n")
       assert.is_truthy(all:find("WANTED=really", 1, true))
       assert.is_truthy(all:find("MORE=1", 1, true))
     end, { environment = { "WANTED=really" } })
+  end)
+
+  ---What of some variables the plugin got.
+  ---@return table<string, string>
+  local function inside(names)
+    local found = {}
+    for _, entry in ipairs(inspect().Config.Env) do
+      local name, value = entry:match("^([^=]*)=(.*)$")
+      if names[name] then found[name] = value end
+    end
+    return found
+  end
+
+  describe("hands in what the host set for its plugin, and nothing of its own,", function()
+    local OWN <const> = { environment = { "SHARED=host", "OF_HOST=hidden" } }
+    local NAMES <const> = { OF_HOST = true, SHARED = true, FOR_PLUGIN = true, LATE = true }
+
+    local function expect(fields, arguments, wanted)
+      while_held(KV .. fields, arguments, function() assert.are.same(wanted, inside(NAMES)) end, OWN)
+    end
+
+    it("where the host's own comes last", function()
+      expect("", { "-late", "LATE=x", "-late", "SHARED=changed", "-add", "FOR_PLUGIN=1" }, { FOR_PLUGIN = "1" })
+    end)
+
+    it("where it comes first", function()
+      expect("", { "-environment", "first", "-add", "FOR_PLUGIN=1" }, { FOR_PLUGIN = "1" })
+    end)
+
+    it("where it comes first, and with the host's own value", function()
+      local arguments = { "-environment", "first", "-add", "SHARED=host", "-add", "FOR_PLUGIN=1" }
+      expect("", arguments, { FOR_PLUGIN = "1", SHARED = "host" })
+    end)
+
+    it("where it is left out", function()
+      local arguments = { "-environment", "none", "-add", "SHARED=host", "-add", "FOR_PLUGIN=1" }
+      arguments[#arguments + 1], arguments[#arguments + 2] = "-add", "GANTRY_RUNTIME_DIR=" .. runtime_dir
+      expect("", arguments, { FOR_PLUGIN = "1", SHARED = "host" })
+    end)
+
+    it("over the cookie of a policy", function()
+      local host = while_held(KV .. 'cookie = { "GANTRY_KV_COOKIE", "of another kind of plugin" }', {}, function()
+        assert.are.same({ GANTRY_KV_COOKIE = support.cookie[2] }, inside { GANTRY_KV_COOKIE = true })
+      end)
+      if host then assert.is_truthy(host.stdout:find("closed", 1, true)) end
+    end)
+  end)
+
+  it("leaves a directory for sockets alone that its host was started with", function()
+    local shared = root .. "/shared"
+    assert(os.execute(("mkdir -m 700 %s && touch %s/of-somebody"):format(shared, shared)))
+    while_held(KV, {}, function()
+      assert.is_nil(socket_directory():find(shared, 1, true))
+    end, { environment = { "PLUGIN_UNIX_SOCKET_DIR=" .. shared } })
+    assert.are.same({ "of-somebody" }, core.files.list(shared))
+  end)
+
+  it("refuses a directory that the host chose for the plugin's sockets and that cannot be one", function()
+    local file = root .. "/file"
+    support.write(file, "")
+    for wanted, directory in pairs { ["is not an absolute path"] = "run/x", ["does not exist"] = root .. "/nowhere",
+      ["is no directory"] = file, ["needs it to have 90 at most"] = "/" .. ("x"):rep(91) } do
+      local ended = execute(KV, { "PLUGIN_UNIX_SOCKET_DIR=" .. directory })
+      assert.are.equal(1, ended.code)
+      assert.is_truthy(ended.stderr:find("PLUGIN_UNIX_SOCKET_DIR='", 1, true), ended.stderr)
+      assert.is_truthy(ended.stderr:find(wanted, 1, true), ended.stderr)
+    end
   end)
 
   it("works through a shell, with AutoMTLS", function()
@@ -158,7 +233,7 @@ describe("gantry exec", function()
 
     hosts.policy(policy, KV .. ("socket_group = %d"):format(gid))
     while_held(KV .. ("socket_group = %d"):format(gid), {}, function()
-      local status = assert(core.system.stat(runtime_dir .. "/" .. support.entries(runtime_dir)[1]))
+      local status = assert(core.system.stat(socket_directory()))
       assert.are.equal(tonumber("770", 8), status.mode & tonumber("777", 8))
       local all = table.concat(inspect().Config.Env, "\n")
       assert.is_truthy(all:find("PLUGIN_UNIX_SOCKET_GROUP=" .. gid, 1, true), all)
@@ -209,6 +284,20 @@ describe("gantry exec", function()
     end)
   end)
 
+  it("has no library but the system's in what stays beside the container", function()
+    while_held(KV, {}, function()
+      local found = hosts.processes(policy)
+      for _, pid in ipairs(table.move(found.guardian, 1, #found.guardian, 2, { found.face[1] })) do
+        local maps = support.read(("/proc/%d/maps"):format(pid))
+        assert.is_truthy(maps:find("/libc.so.6", 1, true))
+        for path in maps:gmatch "/%S+%.so[%.%d]*" do
+          local name = path:match "[^/]*$"
+          assert.is_true(name == "libc.so.6" or name == "libm.so.6" or name:find "^ld%-linux" ~= nil, path)
+        end
+      end
+    end)
+  end)
+
   it("leaves nothing when a service manager ends all of its processes at once", function()
     if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
     task.run(function()
@@ -234,9 +323,11 @@ describe("gantry exec", function()
     ["a broken policy"] = { KV .. 'memmory = "1GiB"', "unknown field 'memmory'; did you mean 'memory'?" },
     ["an image that is not there"] = { 'image = "gantry-test-no-such-image"', "is not on the engine" },
     ["a plugin that ends at once"] = { KV .. 'args = { "-exit-now", "3" }',
-      "plugin 'plugin' exited before its handshake, with exit code 3" },
+      "plugin 'plugin' exited before its handshake, with exit code 3, and said nothing" },
+    ["a plugin that says why it ends"] = { KV .. 'args = { "-flood-before", "-flood-stderr", "128", "-exit-now", "3" }',
+      "plugin 'plugin' exited before its handshake, with exit code 3: flood 000000000000 " },
     ["a plugin that takes too long"] = { KV .. 'args = { "-slow-handshake", "60s" }, start_timeout = "2400ms"',
-      "plugin 'plugin' gave no handshake within 2 s" },
+      "plugin 'plugin' gave no handshake within 2.2 s" },
     ["an engine that takes too long"] = { KV .. 'start_timeout = "150ms", pull = "never"', "took longer than" },
     ["a socket outside of the directory"] = { KV .. 'args = { "-handshake", "1|1|unix|/tmp/elsewhere|grpc" }',
       "plugin 'plugin' listens on /tmp/elsewhere, outside of the directory " },
@@ -280,51 +371,13 @@ describe("gantry exec", function()
   it("works with an engine behind TLS", function()
     if not hosts.find("tlsfront") then return pending("go-plugin's hosts need a newer Go") end
     task.run(function()
-      assert(os.execute("mkdir -m 700 " .. root .. "/tls"))
-      local address = task.event()
-      local front = assert(core.process.spawn(task.loop(), {
-        hosts.find("tlsfront"), root .. "/tls", support.engine().endpoint.unix_socket,
-        input = "null", output = "pipe", error = "inherit", on_exit = function() end,
-        on_output = function(_, bytes) address:set(bytes:match("^(%S+)\n")) end,
-      }))
-      local environment = { "DOCKER_HOST=" .. address:wait(), "DOCKER_CERT_PATH=" .. root .. "/tls",
-        "DOCKER_TLS_VERIFY=1" }
+      local front, environment = hosts.behind_tls(root .. "/tls")
       while_held(KV, { "-mtls" }, function() end, { environment = environment })
       local result = execute(KV .. 'args = { "-exit-after", "300ms", "-exit-code", "7" }', environment)
       assert.are.equal(7, result.code, result.stderr)
       assert.is_truthy(result.stdout:find("^1|1|unix|"), result.stdout)
       hosts.assert_nothing_left(policy, runtime_dir)
       front:close()
-    end)
-  end)
-
-  it("tells the host promptly that the engine died, and takes the container away once it is back", function()
-    if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
-    local socket = root .. "/engine.sock"
-    local function start_proxy()
-      local ready = task.event()
-      local proxy = assert(core.process.spawn(task.loop(), {
-        "lua5.4", support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket,
-        "/nothing/like/this", "drop", input = "null", output = "pipe", error = "inherit",
-        on_output = function() ready:set() end, on_exit = function() end,
-      }))
-      ready:wait()
-      return proxy
-    end
-    task.run(function()
-      local proxy = start_proxy()
-      local host = hold(KV, {}, { environment = { "DOCKER_HOST=unix://" .. socket } })
-      host:await("stdout", "ready")
-      hosts.eventually("the launch is over", 60, function() return #hosts.processes(policy).launcher == 0 end)
-      proxy:close()
-      assert.are.equal(1, host:wait().code)
-      assert.is_truthy(host.stdout:find("the plugin ended", 1, true), host.stdout)
-      assert.is_truthy(host.stderr:find("the connection to the engine that runs plugin 'plugin' was lost", 1, true),
-        host.stderr)
-      os.remove(socket)
-      proxy = start_proxy()
-      hosts.assert_nothing_left(policy, runtime_dir)
-      proxy:close()
     end)
   end)
 end)

@@ -45,6 +45,51 @@ function hosts.run(name, arguments, options)
   return support.run(arguments, options)
 end
 
+---The engine behind TLS; use inside a task.
+---@param folder string for the certificates: is made
+---@return gantry.Process front to be closed
+---@return string[] environment by which it is found
+function hosts.behind_tls(folder)
+  assert(os.execute("mkdir -m 700 " .. folder))
+  local address = task.event()
+  local front = assert(core.process.spawn(task.loop(), {
+    assert(hosts.find "tlsfront"), folder, support.engine().endpoint.unix_socket,
+    input = "null", output = "pipe", error = "inherit", on_exit = function() end,
+    on_output = function(_, bytes) address:set(bytes:match("^(%S+)\n")) end,
+  }))
+  return front, { "DOCKER_HOST=" .. address:wait(), "DOCKER_CERT_PATH=" .. folder, "DOCKER_TLS_VERIFY=1" }
+end
+
+---@class hosts.CuttingProxy tests/engine/cutting_proxy.lua, which says what may be told
+local CuttingProxy = {}
+CuttingProxy.__index = CuttingProxy
+
+---Stands in front of the engine; use inside a task. The caller's to stop, or a `<close>` variable.
+---@param socket string where it listens
+---@return hosts.CuttingProxy
+function hosts.cutting_proxy(socket)
+  os.remove(socket)
+  local command = support.command({ support.source .. "/tests/engine/cutting_proxy.lua", socket,
+    support.engine().endpoint.unix_socket }, { executable = "/usr/bin/lua5.4", input = "pipe" })
+  command:await("stdout", "ready\n")
+  return setmetatable({ command = command }, CuttingProxy)
+end
+
+---@param line string
+function CuttingProxy:tell(line)
+  self.command.pieces.stdout = {}
+  assert(self.command.process:write(line .. "\n"))
+  self.command:await("stdout", line .. "\n")
+end
+
+function CuttingProxy:stop()
+  assert(not self.command.exit, self.command.stderr)
+  self.command:kill "KILL"
+  self.command:wait()
+end
+
+CuttingProxy.__close = CuttingProxy.stop
+
 ---@param path string
 ---@return string?
 local function read_file(path)
@@ -74,6 +119,18 @@ function hosts.processes(policy)
     end
   end
   return found, count
+end
+
+---Kills all that looks after a plugin as if at one instant. Stopped first: the stand-in replaces a guardian as soon as
+---it is killed, and a guardian that sees the stand-in killed cleans up.
+---@param policy string its path
+function hosts.kill_all(policy)
+  local found, numbers = hosts.processes(policy), {}
+  for _, kind in ipairs { "face", "guardian", "launcher", "cleaner" } do
+    table.move(found[kind], 1, #found[kind], #numbers + 1, numbers)
+  end
+  local pids = table.concat(numbers, " ")
+  assert(os.execute(("kill -STOP %s && kill -KILL %s"):format(pids, pids)))
 end
 
 ---Waits until something holds; what it waits for has no descriptor to wait on.
@@ -107,7 +164,8 @@ end
 function hosts.assert_nothing_left(policy, runtime_dir)
   hosts.eventually("no process of " .. policy, 60, function() return no_processes(policy) end)
   hosts.eventually("no container below " .. runtime_dir, 60, function()
-    return #support.containers(runtime_dir) == 0
+    local answered, found = pcall(support.containers, runtime_dir) -- an engine may be away
+    return answered and #found == 0, not answered and tostring(found) or nil
   end)
   hosts.eventually("nothing in " .. runtime_dir, 60, function() return #support.entries(runtime_dir) == 0 end)
 end

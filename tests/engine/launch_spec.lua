@@ -6,7 +6,7 @@
 local gantry = require "gantry"
 local support = require "engine.support"
 local task = require "gantry.task"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 describe("a launch", function()
   local runtime_dir
@@ -182,6 +182,23 @@ describe("a launch", function()
     config.entrypoint = { "/no/such/file" }
     local err = refused(config, "START_FAILED")
     assert.is_truthy(err.message:find("/no/such/file", 1, true))
+  end)
+
+  it("ends by the signal that the policy names, or the image", function()
+    assert(os.execute("printf 'FROM gantry-test-kv:latest\\nSTOPSIGNAL SIGQUIT\\n' | "
+      .. "docker build -q -t gantry-test-kv:quit - >/dev/null 2>&1"))
+    local _ <close> = setmetatable({}, { __close = function()
+      os.execute "docker rmi gantry-test-kv:quit >/dev/null"
+    end })
+    for _, changes in ipairs { { stop_signal = "SIGQUIT" }, { tag = "quit" }, { tag = "quit", init = false } } do
+      local config, told = support.kv("-ignore-shutdown"), {}
+      for name, value in pairs(changes) do config[name] = value end
+      local plugin <close> = assert(launch(config, { on_event = function(kind, fields)
+        if kind == "stopping" then told[#told + 1] = fields.how end
+      end }))
+      assert.are.equal(2, plugin:stop().code) -- Go's runtime shows all stacks at a SIGQUIT, and ends so
+      assert.are.same({ "Shutdown", "SIGQUIT" }, told)
+    end
   end)
 
   it("refuses a second one of the same name while the first lives", function()

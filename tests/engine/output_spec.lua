@@ -57,6 +57,36 @@ describe("a flood of output", function()
     plugin:stop()
   end)
 
+  ---Launches a plugin whose output is paused when its first bytes come.
+  ---@return gantry.Plugin plugin, { state: string, bytes: integer } seen the plugin's state at the first byte
+  local function paused_from_the_first_byte(...)
+    local seen = { bytes = 0 }
+    return assert(gantry.launch(support.kv(...), {
+      runtime_dir = runtime_dir,
+      on_output = function(_, bytes, launching)
+        seen.state, seen.bytes = seen.state or launching.state, seen.bytes + #bytes
+        launching:pause_output()
+      end,
+    })), seen
+  end
+
+  it("is held back for a reader that pauses it from the first byte", function()
+    local before = peak()
+    local plugin <close>, seen = paused_from_the_first_byte("-flood-stderr", tostring(FLOOD))
+    local held = seen.bytes
+    assert(plugin:call("proto.KV/Put", "\10\1k\18\1v"))
+    task.sleep(0.5)
+    assert.is_true(seen.bytes - held < 4 * 1024 * 1024, ("%d bytes came in spite of it"):format(seen.bytes - held))
+    assert.is_true(peak() - before < 48 * 1024)
+  end)
+
+  it("that is paused before the handshake keeps no handshake waiting", function()
+    local plugin <close>, seen = paused_from_the_first_byte("-flood-before", "-flood-stderr", "1048576")
+    assert.are.equal("launching", seen.state)
+    assert(plugin:call("proto.KV/Put", "\10\1k\18\1v"))
+    assert.is_true(seen.bytes >= 524288, ("%d bytes came"):format(seen.bytes))
+  end)
+
   it("passes through the command, line by line, into a file", function()
     local policy = support.write(runtime_dir .. "/flood.lua",
       support.policy_text(("name = 'flood', args = { '-flood-stderr', '%d' }"):format(FLOOD // 8)))
@@ -72,7 +102,7 @@ describe("a flood of output", function()
       assert.are.equal(0, command:wait().code)
       local bytes = 0
       for line in command.stderr:gmatch("([^\n]*)\n") do
-        assert.are.equal("flood: ", line:sub(1, 7))
+        assert.are.equal("flood: ", line:sub(1, 7), line:sub(1, 300))
         bytes = bytes + #line - 6
       end
       assert.is_true(bytes >= FLOOD // 8, ("%d bytes"):format(bytes))

@@ -4,7 +4,7 @@
 --- every signal, and nothing left behind, after kill -9 either.
 
 local json = require "gantry.json"
-local ownership = require "gantry.ownership"
+local ownership = require "gantry.place.ownership"
 local support = require "engine.support"
 local task = require "gantry.task"
 
@@ -96,6 +96,9 @@ describe("gantry run", function()
     labels["gantry.owner"] = "4294967294@elsewhere"
     local other = assert(support.engine():create("gantry-test-other-" .. runtime_dir:match("%x+$"),
       { Image = "gantry-test-kv:latest", Labels = labels }))
+    -- All labels of the one that was left, as an image can bring them: labels alone make nothing ours.
+    local alike = assert(support.engine():create("gantry-test-alike-" .. runtime_dir:match("%x+$"),
+      { Image = "gantry-test-kv:latest", Labels = assert(support.engine():inspect(left[1].Id)).Config.Labels }))
 
     local command, exit = run_and_kill("INT")
     assert.are.equal(0, exit.code, command.stderr)
@@ -103,6 +106,7 @@ describe("gantry run", function()
     assert.is_truthy(command.stderr:find(runtime_dir .. "/kv, left by a gantry that was killed", 1, true),
       command.stderr)
     assert.is_true(assert(support.engine():remove(other.Id)))
+    assert.is_true(assert(support.engine():remove(alike.Id)))
   end)
 
   it("ends with the plugin and tells how", function()

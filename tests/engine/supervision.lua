@@ -42,18 +42,25 @@ function Place:options(fault)
     "GANTRY_FAULT_POINT=" .. (fault or "") } }
 end
 
----Starts `gantry up` and waits until it serves; inside a task.
+---Starts `gantry up`; inside a task.
 ---@param fault string? "plugin:step"
 ---@param arguments string[]? more of them
 ---@param on_output fun(field: string, bytes: string)?
 ---@param environment string[]? more of it
 ---@return table command
-function Place:up(fault, arguments, on_output, environment)
+function Place:start_up(fault, arguments, on_output, environment)
   local options = self:options(fault)
   options.on_output = on_output
   table.move(environment or {}, 1, #(environment or {}), #options.environment + 1, options.environment)
   local command = support.command({ "up", self.policies, table.unpack(arguments or {}) }, options)
   self.ups[#self.ups + 1] = command
+  return command
+end
+
+---Starts `gantry up` and waits until it serves; arguments as of Place:start_up.
+---@return table command
+function Place:up(...)
+  local command = self:start_up(...)
   command:await("stderr", "supervises")
   return command
 end
@@ -76,6 +83,15 @@ function Place:ask(...)
   return assert(json.decode(result.stdout))
 end
 
+---@return string[] names of the records of launches
+function Place:records()
+  local list = {}
+  for _, name in ipairs(support.entries(self.root .. "/state/launches")) do
+    list[#list + 1] = name:match "^.+%.json$"
+  end
+  return list
+end
+
 ---@param name string
 ---@return table? plugin as ps has it
 function Place:plugin(name)
@@ -84,19 +100,21 @@ function Place:plugin(name)
   end
 end
 
----Waits until a condition holds, asking again as long as it takes, within a minute.
+---Waits until a condition holds, asking again as long as it takes.
 ---@param what string
 ---@param condition fun(): any
+---@param seconds number? a minute where left out
 ---@return any
-function supervision.eventually(what, condition)
-  local result = task.deadline(60, function()
+function supervision.eventually(what, condition, seconds)
+  seconds = seconds or 60
+  local result = task.deadline(seconds, function()
     while true do
       local value = condition()
       if value then return value end
       task.sleep(0.05)
     end
   end)
-  return assert(result, "this did not come true within 60 s: " .. what)
+  return assert(result, ("this did not come true within %d s: %s"):format(seconds, what))
 end
 
 ---@param name string

@@ -94,7 +94,17 @@ end
 
 ---@class support.Command
 local Command = {}
-Command.__index = Command
+
+---What came so far on a stream is put together when somebody asks for it: a flood comes in very many pieces.
+function Command:__index(key)
+  local pieces = rawget(self, "pieces")[key]
+  if not pieces then return Command[key] end
+  if #pieces > 1 then
+    pieces = { table.concat(pieces) }
+    self.pieces[key] = pieces
+  end
+  return pieces[1] or ""
+end
 
 ---Starts the command; use inside a task.
 ---@param arguments string[]
@@ -103,7 +113,8 @@ Command.__index = Command
 ---@return support.Command
 function support.command(arguments, options)
   options = options or {}
-  local self = setmetatable({ stdout = "", stderr = "", changed = task.event(), ended = task.event() }, Command)
+  local self = setmetatable({ pieces = { stdout = {}, stderr = {} }, changed = task.event(), ended = task.event() },
+    Command)
   local spec = { options.executable or support.executable, table.unpack(arguments) }
   local environment, own = {}, { GANTRY_RUNTIME_DIR = true }
   for _, entry in ipairs(options.environment or {}) do own[entry:match("^[^=]*")] = true end
@@ -117,7 +128,7 @@ function support.command(arguments, options)
   spec.directory = options.directory
   spec.on_output = function(stream, bytes)
     local field = stream == 1 and "stdout" or "stderr"
-    self[field] = self[field] .. bytes
+    table.insert(self.pieces[field], bytes)
     if options.on_output then options.on_output(field, bytes) end
     self:signal_change()
   end

@@ -8,7 +8,7 @@ local task = require "gantry.task"
 local terminal = {}
 
 -- Seconds until the screen must show what is waited for.
-local PATIENCE <const> = 60
+local TIMEOUT <const> = 60
 
 ---@class support.Terminal
 ---@field server string name of tmux's server
@@ -69,7 +69,7 @@ end
 ---@param at_end boolean?
 ---@return string screen
 function Terminal:shows(text, at_end)
-  local until_when = core.loop.clock() + PATIENCE
+  local until_when = core.loop.clock() + TIMEOUT
   while true do
     local screen = self:screen()
     if at_end and screen:sub(-#text) == text or not at_end and screen:find(text, 1, true) then return screen end

@@ -34,6 +34,40 @@ describe("gantry up, while the engine is away,", function()
     assert.are.equal(5, place:run("reload").code)
   end
 
+  test("waits for one that comes late, and asks its service manager for time", function()
+    place:policy "kv"
+    local told = place.root .. "/notify"
+    local manager = support.command({ "-c", [[
+import socket, sys
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.bind(sys.argv[1])
+print("listens", flush=True)
+while True:
+    print(notify.recv(4096).decode(), flush=True)
+]], told }, { executable = "/usr/bin/python3" })
+    manager:await("stdout", "listens")
+    local up = place:start_up(nil, { "--engine", "unix://" .. place:engine_socket() }, nil,
+      { "NOTIFY_SOCKET=" .. told })
+    up:await("stderr", "waits for an engine: no engine answers")
+    manager:await("stdout", "STATUS=waits for an engine: .-\nEXTEND_TIMEOUT_USEC=%d+\n.-EXTEND")
+    up:kill "HUP"
+    assert.is_nil(manager.stdout:find "READY=1")
+    place:engine_comes()
+    manager:await("stdout", "READY=1")
+    place:await_state("kv", "ready")
+    assert.are.equal(0, place:run("down").code)
+    assert.are.equal(0, up:wait().code)
+    manager:kill "TERM"
+    manager:wait()
+  end)
+
+  test("ends at a signal while it waits for one", function()
+    local up = place:start_up(nil, { "--engine", "unix://" .. place:engine_socket() })
+    up:await("stderr", "waits for an engine")
+    up:kill "TERM"
+    assert.are.same({ code = 0 }, { code = up:wait().code })
+  end)
+
   -- Adopting failed with the engine, and the plugin was taken for unhealthy: the living one was removed for a new one.
   test("adopts what runs once it is back, if it went in the middle of that", function()
     place:policy "kv"

@@ -4,6 +4,7 @@
 --- and the supervisor answers meanwhile.
 
 local core = require "gantry.core"
+local core_http = require "gantry.core.http"
 local floors = require "gantry.restart.floors"
 local json = require "gantry.json"
 local support = require "engine.support"
@@ -14,7 +15,7 @@ local COUNT <const>, WAVES <const> = 100, 2
 -- Launches at a time, however strong the engine is.
 local MOST_UNDER_WAY <const> = 16
 -- Seconds by which the news of one start may be later than that of another; for all to come back.
-local DELIVERY <const>, PATIENCE <const> = 1, 180
+local DELIVERY <const>, TIMEOUT <const> = 1, 180
 
 -- What may follow what in the life of one plugin: one generation after the other.
 local NEXT <const> = { start = "ready", ready = "exit", exit = "start" }
@@ -53,14 +54,14 @@ describe("gantry up, with 100 plugins that die at the same instant,", function()
 
   ---Waits until so many became ready; looks at each change in between.
   local function await_ready(up, told, count, look)
-    local all = task.deadline(PATIENCE, function()
+    local all = task.deadline(TIMEOUT, function()
       while #told.ready < count do
         up.changed:wait()
         if look then look() end
       end
       return true
     end)
-    assert(all, ("%d of %d were ready within %d s"):format(#told.ready, count, PATIENCE))
+    assert(all, ("%d of %d were ready within %d s"):format(#told.ready, count, TIMEOUT))
   end
 
   ---Every plugin is ready in this generation, and has one container once the dead ones are gone.
@@ -83,10 +84,10 @@ describe("gantry up, with 100 plugins that die at the same instant,", function()
   ---@param path string
   ---@return string body
   local function get(path)
-    http = http or assert(core.http.new(task.loop(), { url = "http://gantry",
+    http = http or assert(core_http.new(task.loop(), { url = "http://gantry",
       unix_socket = place.runtime_dir .. "/.control.sock" }))
     local response = assert(task.await(function(resume)
-      local request = http:request { method = "GET", path = path, timeout = PATIENCE,
+      local request = http:request { method = "GET", path = path, timeout = TIMEOUT,
         on_done = function(err, answer) resume(answer, err) end }
       return function() request:cancel() end
     end))

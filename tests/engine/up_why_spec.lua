@@ -140,7 +140,8 @@ describe("gantry why", function()
 
   test("tells how a plugin was found to be unhealthy", function()
     place:policy("sick", "args = { '-health', 'not-serving' },")
-    place:policy("frozen", "health = { period = '100ms', timeout = '200ms', failures = 2 }, memory = '64MiB',\n"
+    -- Without an init, which would be what is frozen.
+    place:policy("frozen", "health = { period = '100ms', timeout = '200ms', failures = 2 }, init = false,\n"
       .. "restart = function() return 'restart', { after = '250ms', reason = 'fresh air' } end,")
     place:up()
     await_told("sick", "exit      unhealthy: .*NOT_SERVING instead of SERVING, generation 1",

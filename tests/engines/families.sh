@@ -110,10 +110,21 @@ tcp() {
   fi
 }
 
+# What systemd makes for a login, and what is there for cron jobs of the user too.
+user_runtime() {
+  mkdir "$work/run"
+  mount -t tmpfs -o mode=755 gantry-run "$work/run"
+  mkdir "$work/run/upper" "$work/run/work"
+  mount -t overlay -o "lowerdir=/run,upperdir=$work/run/upper,workdir=$work/run/work" gantry-run /run
+  mkdir -p /run/user/64999
+  mount --bind "$work/rootless/run" /run/user/64999
+}
+
 rootless() {
   local socket=$work/rootless/run/docker.sock reason engine
   reason=$(fetched tools) || { skip_engine "docker rootless" "$reason"; return; }
   make_rootless_user
+  user_runtime
   gvisor_runtimes --ignore-cgroups >"$work/rootless/daemon.json"
   reason=$(rootless_up rootless) || { skip_engine "docker rootless" "$reason"; return; }
   load "$socket"
@@ -126,6 +137,24 @@ rootless() {
   suite "$engine runsc" "unix://$socket" GANTRY_MATRIX_RUNTIME=runsc
   reason=$(fetched docker26) || { skip_engine "$engine runsc 2024 create" "$reason"; return; }
   suite "$engine runsc 2024 create" "unix://$socket" GANTRY_MATRIX_RUNTIME=runsc-newer
+}
+
+userns() { # users of its containers are others of this machine; once as root, once as a user who may use the engine
+  local socket=$work/userns/docker.sock reason engine
+  echo 'dockremap:x:64997:64997::/:/bin/false' >>/etc/passwd
+  echo 'dockremap:x:64997:' >>/etc/group
+  echo 'dockremap:3000000:65536' | tee -a /etc/subuid >>/etc/subgid
+  make_rootless_user
+  reason=$(second_docker userns --userns-remap=default) || { skip_engine "docker userns-remap" "$reason"; return; }
+  load "$socket"
+  engine="docker $(version "$socket") userns-remap"
+  suite "$engine" "unix://$socket"
+  install -d -o 64999 -g 64998 -m 700 "$work/rootless/tmp"
+  chmod 711 "$work/userns"
+  chmod 666 "$results" "$socket"
+  as=(as_user)
+  temporary=$work/rootless/tmp
+  suite "$engine, a user" "unix://$socket"
 }
 
 newer_docker() { # newer_docker NAME FOLDER LABEL FLAG...
@@ -158,6 +187,9 @@ restart() { # an engine that is killed, restarted, or hangs, under plugins that 
   run_specs restart_spec.lua "DOCKER_HOST=unix://$work/restart/docker.sock" \
     "GANTRY_MATRIX_ENGINE=docker $(version "$work/restart/docker.sock") restarted" \
     "GANTRY_MATRIX_ENGINE_FILES=$work/restart" || failed=1
+  run_specs ../engine/exec_kill_spec.lua "DOCKER_HOST=unix://$work/restart/docker.sock" \
+    "GANTRY_MATRIX_ENGINE=docker $(version "$work/restart/docker.sock") restarted" \
+    "GANTRY_MATRIX_ENGINE_FILES=$work/restart" || failed=1
 }
 
 # The mounts and the network of this namespace: what engines share by fixed names is not the machine's.
@@ -186,6 +218,7 @@ case $family in
   gvisor) gvisor ;;
   tcp) tcp ;;
   rootless) rootless ;;
+  userns) userns ;;
   docker26) newer_docker docker26 docker26 '' ;;
   # Refuses old clients, as 29.0 does.
   docker28) DOCKER_MIN_API_VERSION=1.44 newer_docker docker28 docker28 ' min API 1.44' ;;

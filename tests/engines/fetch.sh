@@ -84,7 +84,7 @@ fetch() {
 # The plugins' images as one archive: every engine has the same.
 save_images() {
   local name id names='' ids=''
-  for name in gantry-test-kv:latest gantry-test-kv:nonroot gantry-test-kv:nonroot-mlock; do
+  for name in gantry-test-kv:latest gantry-test-kv:nonroot gantry-test-kv:nonroot-mlock gantry-test-old:latest; do
     id=$(engine "/images/$name/json" | jq -r '.Id // empty')
     [ -z "$id" ] || names+="&names=$name" ids+="$name $id "
   done

@@ -3,43 +3,17 @@
 --- An engine that is killed and started again, or that hangs, under plugins that run on: GANTRY_MATRIX_ENGINE_FILES is
 --- what engines.sh keeps of it. Its containers outlive it (--live-restore).
 
-local core = require "gantry.core"
 local gantry = require "gantry"
+local hosts = require "engine.hosts"
 local matrix = require "engines.matrix"
+local restarting = require "engines.restarting_engine"
 local support = require "engine.support"
 local task = require "gantry.task"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 local case = matrix.cases(it)
-local files = assert(os.getenv("GANTRY_MATRIX_ENGINE_FILES"))
-
 -- Seconds: the engine's hang, and the bounds of what must happen in time.
-local HANG <const>, PATIENCE <const> = 10, 90
-
----@param name string
-local function signal_engine(name)
-  local pid = assert(support.read(files .. "/docker.pid"):match("%d+"))
-  assert(os.execute(("kill -%s %s"):format(name, pid)))
-end
-
----Kills the engine, at once, and returns when it has ended.
-local function kill_engine()
-  local pid = assert(support.read(files .. "/docker.pid"):match("%d+"))
-  signal_engine "KILL"
-  for _ = 1, 600 do
-    local status = core.system.stat("/proc/" .. pid) and io.open("/proc/" .. pid .. "/status")
-    local text = status and status:read("a") or "State:\tZ"
-    if status then status:close() end
-    if text:find("State:%s+[ZX]") then return end
-    task.sleep(0.05)
-  end
-  error("the engine does not end")
-end
-
-local function start_engine()
-  assert(os.execute(([[setsid bash -c "exec $(cat %s.command)" >>%s.log 2>&1 </dev/null & echo $! >%s.pid]])
-    :format(files, files, files)))
-end
+local HANG <const>, TIMEOUT <const> = 10, 90
 
 describe("on " .. matrix.engine, function()
   local runtime_dir
@@ -92,11 +66,11 @@ describe("on " .. matrix.engine, function()
       local two <close> = launch("two")
       put(one)
       put(two)
-      kill_engine()
+      restarting.kill()
       holds(one)
-      start_engine()
+      restarting.start()
       for _, plugin in ipairs { one, two } do
-        assert(task.deadline(PATIENCE, function() return events[plugin.name].reattached:wait() end),
+        assert(task.deadline(TIMEOUT, function() return events[plugin.name].reattached:wait() end),
           "no reattachment to " .. plugin.name)
         holds(plugin)
       end
@@ -110,18 +84,35 @@ describe("on " .. matrix.engine, function()
     task.run(function()
       local one <close> = launch("one")
       put(one)
-      signal_engine "STOP"
-      local _ <close> = setmetatable({}, { __close = function() signal_engine "CONT" end })
+      restarting.signal "STOP"
+      local _ <close> = setmetatable({}, { __close = function() restarting.signal "CONT" end })
       local launching = task.spawn(launch, "two")
       task.sleep(HANG)
       holds(one)
-      signal_engine "CONT"
+      restarting.signal "CONT"
       local two <close> = launching:wait()
       put(two)
       holds(one)
       assert.are.equal(2, #support.containers(runtime_dir))
       stops(one)
       stops(two)
+    end)
+  end)
+
+  case("exec", function()
+    if not hosts.find "hold" then return matrix.skip "go-plugin's hosts need a newer Go" end
+    task.run(function()
+      local policy = hosts.policy(os.tmpname(), 'image = "gantry-test-kv:latest", disable_network = true')
+      local host = hosts.start("hold", { policy }, { runtime_dir = runtime_dir, input = "pipe" })
+      host:await("stdout", "ready")
+      hosts.eventually("the launch is over", 60, function() return #hosts.processes(policy).launcher == 0 end)
+      restarting.kill()
+      restarting.start()
+      host:await("stderr", "is there again after %d+ s")
+      host.process:close_input()
+      assert.are.equal(0, host:wait().code, host.stderr)
+      hosts.assert_nothing_left(policy, runtime_dir)
+      os.remove(policy)
     end)
   end)
 end)

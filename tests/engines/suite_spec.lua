@@ -3,14 +3,17 @@
 --- The same cases on every engine: that of DOCKER_HOST, with the runtime of GANTRY_MATRIX_RUNTIME. What an engine
 --- cannot do is skipped by what it showed when it was asked, never by its name alone.
 
-local LABEL = require("gantry.container").LABEL
+local LABEL = require("gantry.engine.container").LABEL
+local core = require "gantry.core"
 local deaths = require "gantry.engine.deaths"
 local gantry = require "gantry"
+local hosts = require "engine.hosts"
 local matrix = require "engines.matrix"
-local ownership = require "gantry.ownership"
+local mount_table = require "gantry.plugin.mount_table"
+local ownership = require "gantry.place.ownership"
 local support = require "engine.support"
 local task = require "gantry.task"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 local case, skip = matrix.cases(it), matrix.skip
 
@@ -19,6 +22,33 @@ local engine = support.engine()
 local about = assert(engine:describe())
 local gvisor = runtime ~= nil
 local podman = engine.kind == "podman"
+
+---A program that says what it finds as its credential, and becomes the plugin.
+---@param folder string
+---@return string path
+local function compile_reader(folder)
+  local source = support.write(folder .. "/reader.c", [[
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int count, char **arguments)
+{
+    char path[256], text[64] = "";
+    FILE *file;
+    (void)count;
+    snprintf(path, sizeof path, "%s/it", getenv("CREDENTIALS_DIRECTORY"));
+    file = fopen(path, "r");
+    if (file == NULL || fgets(text, sizeof text, file) == NULL)
+        perror(path);
+    fprintf(stderr, "credential: %s\nwritten: %s\n", text, fopen(path, "a") == NULL ? "no" : "yes");
+    execv("/kv", arguments);
+    return 1;
+}
+]])
+  assert(os.execute(("cc -static -o %s/reader %s"):format(folder, source)))
+  os.remove(source)
+  return folder .. "/reader"
+end
 
 -- Generous: some engines share two processors with a whole test run.
 local START_TIMEOUT <const> = "60s"
@@ -81,7 +111,7 @@ describe("on " .. matrix.engine, function()
       local refusal = last and last.line:match("mlockall: (.+)$")
       -- The kernel counts IPC_LOCK of its first user namespace alone; older gVisor knows no capabilities of files.
       if refusal and gvisor then return skip("gVisor refuses mlockall: " .. refusal) end
-      if refusal and about.rootless then
+      if refusal and (about.rootless or about.remapped) then
         return skip(("the kernel refuses mlockall in a user namespace: %s (RLIMIT_MEMLOCK is %s KiB and could not be "
           .. "raised)"):format(refusal, os.getenv("GANTRY_MATRIX_MEMLOCK") or "?"))
       end
@@ -111,6 +141,52 @@ describe("on " .. matrix.engine, function()
       assert.is_truthy(err.message:find("rootless = true", 1, true), err.message)
     end)
   end
+
+  case("credentials", function()
+    local helper, secret = compile_reader(runtime_dir), runtime_dir .. "/secret"
+    support.write(secret, "sesame")
+    for _, tag in ipairs { "latest", "nonroot" } do
+      local said = {}
+      local function on_output(_, bytes) said[#said + 1] = bytes end
+      local config = policy { tag = tag, entrypoint = { "/reader" }, credentials = { it = secret },
+        mounts = { { source = helper, target = "/reader", read_only = true } } }
+      local plugin <close>, err = launch(config, { on_output = on_output })
+      if not plugin and err.code == "ENGINE_UNSUPPORTED" then
+        os.remove(helper)
+        os.remove(secret)
+        return skip(err.message)
+      end
+      assert(plugin, err)
+      assert.matches("credential: sesame", table.concat(said))
+      assert.matches("written: no", table.concat(said))
+      local source
+      for _, mount in ipairs(assert(engine:inspect(plugin.container)).Mounts) do
+        source = mount.Destination == "/run/credentials/kv" and mount.Source or source
+      end
+      plugin:stop()
+      assert.is_nil(core.system.stat(source))
+    end
+    os.remove(helper)
+    os.remove(secret)
+  end)
+
+  case("read-only below", function()
+    -- /dev has mounts of its own on any machine, such as /dev/pts.
+    local plugin <close>, err = launch(policy { mounts = { { source = "/dev", target = "/data", read_only = true } } })
+    if not plugin then
+      assert.are.equal("MOUNT_NOT_READ_ONLY", err.code, tostring(err))
+      return skip "the engine is too old for mounts that are read-only all the way down: refused by name"
+    end
+    local pid, count = assert(engine:inspect(plugin.container)).State.Pid, 0
+    for _, one in ipairs(mount_table.parse(support.read(("/proc/%d/mountinfo"):format(pid)))) do
+      if one.path:find "^/data/" then
+        assert.matches(",ro,", "," .. one.options .. ",", one.path)
+        count = count + 1
+      end
+    end
+    assert.is_true(count > 0)
+    plugin:stop()
+  end)
 
   case("mlock", function() return serves_locked "latest" end)
 
@@ -219,6 +295,74 @@ describe("on " .. matrix.engine, function()
 
   case("fields", function() matrix.check_fields(policy, launch) end)
 
+  ---The plugin of go-plugin 1.4, which is more than one program.
+  ---@param changes table
+  ---@param ... string its arguments
+  local function old(changes, ...)
+    changes.name, changes.image, changes.cookie = "old", "gantry-test-old", { "GANTRY_OLD_COOKIE", "8d2c" }
+    return policy(changes, ...)
+  end
+
+  case("temporary files", function()
+    local file = support.write(runtime_dir .. ".lua", ('return { name = "old", image = "gantry-test-old", '
+      .. 'disable_network = true, memory = "256MiB", runtime = %s }'):format(runtime and ("%q"):format(runtime)))
+    local _ <close> = setmetatable({}, { __close = function() os.remove(file) end })
+    local result = support.run({ "-c", ("%s exec %s files </dev/null | cat"):format(support.executable, file) },
+      { executable = "/bin/sh", runtime_dir = runtime_dir })
+    for _, said in ipairs { "^TMPDIR /tmp memory true", "\nwrite program: <nil>", "\nrun program: <nil>",
+      "\nwrite /written: [^\n]*read%-only", "\nwrite %./written: [^\n]*read%-only" } do
+      assert.matches(said, result.stdout, result.stderr)
+    end
+    task.run(function()
+      hosts.eventually("the container is gone", 60, function() return #support.entries(runtime_dir) == 0 end)
+    end)
+  end)
+
+  case("sockets of go-plugin 1.4", function()
+    if about.remapped and core.system.euid() ~= 0 then
+      local err = refused(old {}, "SOCKET_DENIED") -- it lets no group in
+      assert.is_truthy(err.message:find('userns_mode = "host" and user = "', 1, true), err.message)
+      return
+    end
+    local state = { GANTRY_STATE_DIR = runtime_dir .. "-state" }
+    local _ <close> = setmetatable({}, { __close = function() support.remove(state.GANTRY_STATE_DIR) end })
+    local warnings = {}
+    for _ = 1, 2 do
+      local plugin <close> = assert(launch(old {}, { environment = state, on_event = function(kind, fields)
+        if kind == "warning" then warnings[#warnings + 1] = fields.text end
+      end }))
+      assert.are.equal("ready", plugin.state)
+      assert.are.equal(0, plugin:stop().code)
+    end
+    assert.are.equal(1, #warnings, table.concat(warnings, "\n"))
+    assert.is_truthy(warnings[1]:find("started once more", 1, true), warnings[1])
+  end)
+
+  case("TCP", function()
+    local address = "127.0.0.1:18399"
+    local plugin <close>, err = launch(old({ networks = { "host" }, disable_network = false,
+      userns_mode = about.remapped and "host" or nil }, "tcp", address, address))
+    -- An engine whose user may not enter the host's network cannot give it to a container.
+    local cannot = err and (err.code == "DIAL_FAILED" or err.code == "START_FAILED" and about.rootless)
+    if cannot then return skip(err.message) end
+    assert.are.equal(address, assert(plugin, err).address.string)
+    assert.are.equal("\8\1", plugin:call("grpc.health.v1.Health/Check", ""))
+  end)
+
+  case("groups of the caller", function()
+    local warnings = {}
+    local plugin <close> = assert(launch(policy { group_add = { "caller", 4321 } }, { on_event = function(kind, fields)
+      if kind == "warning" then warnings[#warnings + 1] = fields.text end
+    end }))
+    local groups = table.concat(assert(engine:inspect(plugin.container)).HostConfig.GroupAdd, " ") .. " "
+    assert.is_truthy(groups:find("4321 ", 1, true))
+    local told = table.concat(warnings, "\n"):find("setfacl -m u:", 1, true) ~= nil
+    assert.are.equal(about.rootless, told, table.concat(warnings, "\n"))
+    for _, gid in ipairs(about.rootless and {} or core.group.supplementary()) do
+      assert.is_truthy((" " .. groups):find((" %d "):format(gid), 1, true), groups)
+    end
+  end)
+
   case("no network", function()
     local plugin <close> = assert(launch(policy()))
     local container = assert(engine:inspect(plugin.container))
@@ -227,6 +371,62 @@ describe("on " .. matrix.engine, function()
       assert.are.equal("", network.IPAddress or "", name)
     end
   end)
+
+  case("networks host and none", function()
+    serves(policy { disable_network = false, networks = { "none" } })
+    -- An engine that maps users gives the host's network to nobody whom it has mapped.
+    local config = policy { disable_network = false, networks = { "host" }, userns_mode = about.remapped and "host"
+      or nil }
+    local plugin <close>, err = launch(config)
+    if plugin then return assert.are.equal("exit", plugin:stop().cause) and nil end
+    -- rootlesskit gave this one no network of its own (--net=host), and that of the machine is not its to give.
+    assert.is_true(about.rootless and err.code == "START_FAILED", tostring(err))
+    return skip("the rootless engine has no network to give: " .. err.message)
+  end)
+
+  if about.rootless and not runtime then
+    case("without variables, as from cron", function()
+      local path = support.write(runtime_dir .. "/kv.lua", support.policy_text 'name = "kv", start_timeout = "60s"')
+      local bare = { environment = { "XDG_RUNTIME_DIR=", "DOCKER_HOST=", "GANTRY_STATE_DIR=" .. runtime_dir
+        .. "/state" } }
+      task.run(function()
+        local command = support.command({ "run", path }, bare)
+        local address = command:await("stdout", '"string":"([^"]+)"')
+        assert.are.equal(("/run/user/%d/gantry/kv.sock"):format(core.system.euid()), address)
+        -- From a login, the same is found.
+        bare.environment[1] = ("XDG_RUNTIME_DIR=/run/user/%d"):format(core.system.euid())
+        assert.are.equal(0, support.command({ "reattach", "kv" }, bare):wait().code)
+        command:kill "TERM"
+        assert.are.equal(0, command:wait().code)
+      end)
+      assert(os.execute("rm -rf " .. path .. " " .. runtime_dir .. "/state"))
+    end)
+  end
+
+  if about.remapped then
+    case("userns_mode host", function() serves(policy { tag = "nonroot", userns_mode = "host" }) end)
+
+    case("a host's plugin", function()
+      if not hosts.find("hold") then return skip "go-plugin's hosts are not there, or not for this user" end
+      task.run(function()
+        local file = hosts.policy(runtime_dir .. "/policy", 'image = "gantry-test-kv:latest", disable_network = true, '
+          .. ('start_timeout = %q'):format(START_TIMEOUT))
+        local own = runtime_dir .. "/run"
+        assert(os.execute("mkdir -m 700 " .. own))
+        local host = hosts.start("hold", { file }, { runtime_dir = own, input = "pipe" })
+        host:await("stdout", "ready")
+        host.process:close_input()
+        assert.are.equal(0, host:wait().code)
+        hosts.assert_nothing_left(file, own)
+        assert(os.execute(("rm %s && rmdir %s"):format(file, own)))
+      end)
+    end)
+
+    case("userns refused", function()
+      local err = refused(policy { socket_group = core.system.egid() }, "USERNS_GROUP")
+      assert.is_truthy(err.message:find('userns_mode = "host"', 1, true), err.message)
+    end)
+  end
 
   case("runtime refused", function()
     local err = refused(policy { runtime = "no-such-runtime" }, podman and "ENGINE_UNSUPPORTED" or "RUNTIME_UNKNOWN")
@@ -238,6 +438,6 @@ describe("on " .. matrix.engine, function()
     local plugin <close>, err = launch(policy { mounts = { { source = missing, target = "/data" } } })
     assert.is_nil(plugin)
     assert.is_truthy(err.message:find(missing, 1, true), err.message)
-    assert.is_nil(require("gantry.core").system.stat(missing))
+    assert.is_nil(core.system.stat(missing))
   end)
 end)

@@ -3,8 +3,8 @@
 --- table.lua FOLDER FILE: writes what the runs of run.sh left in FOLDER as one table to FILE, and prints it: a row a
 --- case, a column an engine; below it, why anything was skipped or failed.
 
-local ORDER = { "docker", "gvisor", "tcp", "restart", "rootless", "docker26", "docker28", "containerd", "podman4",
-  "podman5" }
+local ORDER = { "docker", "gvisor", "tcp", "restart", "rootless", "userns", "docker26", "docker28", "containerd",
+  "podman4", "podman5" }
 
 local engines, cases, cells, notes = {}, {}, {}, {}
 

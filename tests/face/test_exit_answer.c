@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The engine's answer to a wait, in any pieces. */
-#include "exit_answer.h"
+#include "face/exit_answer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +21,8 @@ static const struct {
     {HEAD "10\r\n{\"StatusCode\":0}\n\r\n0\r\n\r\n", 0},
     {HEAD "2e\r\n{\"StatusCode\": 7, \"Error\":{\"Message\":\"x\"}}\n\r\n", 7},
     {HEAD "13\r\n{\"StatusCodes\":1,\"\"StatusCode\":3}", 3},
+    {HEAD "2e\r\n{\"StatusCode\":-1,\"Error\":{\"Message\":\"x\"}}\n\r\n", -1},
+    {HEAD "2e\r\n{\"StatusCode\":null,\"a\":{\"StatusCode\":4}}\n\r\n", 4},
     {HEAD, -1},
     {HEAD "10\r\n{\"StatusCode\":12", -1},
     {HEAD "4000\r\n{\"StatusCode\":99999999999999999999}", 999999},

@@ -2,8 +2,8 @@
  *
  * What the processes of a launch share: that a killed holder gives its lock back, and that nothing begins after the
  * end. */
-#include "channel.h"
-#include "record.h"
+#include "face/channel.h"
+#include "face/record.h"
 
 #include <setjmp.h>
 #include <signal.h>

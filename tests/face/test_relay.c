@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The plugin's output on its way: frames in any pieces, the handshake held back, our own messages among whole lines. */
-#include "relay.h"
+#include "face/relay.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -81,6 +82,79 @@ static void test_handshake_is_held(void **state)
     }
 }
 
+/* What comes with the handshake line goes nowhere before it. */
+static void test_nothing_passes_the_handshake(void **state)
+{
+    struct fixture *fixture = *state;
+    int out = dup(STDOUT_FILENO);
+    int ends[2];
+    char byte;
+
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    fflush(stdout);
+    dup2(ends[1], STDOUT_FILENO);
+    send_frame(fixture, 1, "1|1|unix|/x|grpc\n", 64);
+    send_frame(fixture, 1, "too early\n", 64);
+    dup2(out, STDOUT_FILENO);
+    assert_int_equal(read(ends[0], &byte, 1), -1);
+    assert_buffer(&fixture->relay.output, "1|1|unix|/x|grpc\n");
+    close(out);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* A plugin that is started once more: nothing of its first handshake is seen, and all of its errors are. */
+static void test_another_stream_takes_its_place(void **state)
+{
+    struct fixture *fixture = *state;
+    int ends[2];
+
+    send_frame(fixture, 2, "first\n", 64);
+    send_frame(fixture, 1, "1|1|unix|/tmp/x|grpc\n", 64);
+    assert_int_equal(write(fixture->engine, "\1\0\0", 3), 3); /* half a frame */
+    gantry_relay_read(&fixture->relay);
+    gantry_relay_let_go(&fixture->relay);
+    assert_int_equal(fixture->relay.input, -1);
+    assert_int_equal(fixture->relay.state, GANTRY_RELAY_OPEN);
+    assert_false(fixture->relay.handshake_complete || fixture->relay.handshake_held);
+    assert_buffer(&fixture->relay.output, "");
+    close(fixture->engine);
+    assert_int_equal(pipe(ends), 0);
+    fixture->relay.input = ends[0];
+    fixture->engine = ends[1];
+    send_frame(fixture, 2, "second\n", 5);
+    send_frame(fixture, 1, "1|1|unix|/run/x|grpc\n", 5);
+    assert_true(fixture->relay.handshake_held);
+    assert_buffer(&fixture->relay.output, "1|1|unix|/run/x|grpc\n");
+    assert_buffer(&fixture->relay.error, "first\nsecond\n");
+}
+
+/* What no host takes for a handshake is something that it wants to read: nothing of it is dropped. */
+static void test_other_text_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (size_t piece = 1; piece < 20; piece++) {
+        send_frame(fixture, 1, "usage: |x|", piece);
+        assert_false(fixture->relay.passes);
+        send_frame(fixture, 1, "\n  -a\n", piece);
+        send_frame(fixture, 1, "  -b\n", piece);
+        assert_true(fixture->relay.passes && fixture->relay.handshake_held);
+        assert_buffer(&fixture->relay.output, "usage: |x|\n  -a\n  -b\n");
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+static void test_plain_messages(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->relay.plain = true;
+    gantry_relay_say(&fixture->relay, "warn", "a \"quote\" and a\nline");
+    assert_buffer(&fixture->relay.error, "[WARN] gantry: a \"quote\" and a line\n");
+}
+
 static void test_messages_stand_between_lines(void **state)
 {
     struct fixture *fixture = *state;
@@ -136,6 +210,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_handshake_is_held, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nothing_passes_the_handshake, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_another_stream_takes_its_place, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_other_text_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_plain_messages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_messages_stand_between_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_garbage_ends_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_room_ends, set_up, tear_down),

@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# build.sh [--if-changed]: builds go-plugin hosts that know nothing of gantry, and the plugins that they launch:
+# build.sh [--if-changed] [--all]: builds go-plugin hosts that know nothing of gantry, and the plugins that they launch:
 #   hold               a host that starts the key-value plugin of tests/plugins and holds it
 #   tlsfront           TLS in front of an engine's socket
 #   counter            a host of plugincontainer's own example; its plugin becomes gantry-test-example-counter
+#   packer             starts plugins for Packer as Packer does; packer-plugin is one, by its SDK, and becomes
+#                      gantry-test-packer-plugin
 #   example-*          go-plugin's own example hosts; their plugins become images gantry-test-example-*
+#   vault              a host on Vault's own SDK; its plugins become gantry-test-vault
 #   tofu               OpenTofu, and two providers as images gantry-test-provider-*
+#   tflint             TFLint, and a ruleset as image gantry-test-tflint-ruleset
+#   packer-amazon      Packer's plugin for Amazon, as image gantry-test-packer-amazon
+# The last two take minutes each, and only --all builds them; without it they are used where they are there.
 # All are modules of pinned versions. Hosts go to $GANTRY_CACHE/hosts (default: .cache of the repository), where a binary
 # stays until its version, this script or the Go changes. What this Go is too old for is skipped with one line.
 set -euo pipefail
@@ -16,12 +22,14 @@ cd "$repository"
 cache=$(realpath -m "${GANTRY_CACHE:-$cache}")
 hosts=$cache/hosts
 
-if_changed=
-case ${1:-} in
-  '') ;;
-  --if-changed) if_changed=1 ;;
-  *) die "unknown argument '$1'; usage: build.sh [--if-changed]" ;;
-esac
+if_changed='' all=''
+for argument; do
+  case $argument in
+    --if-changed) if_changed=1 ;;
+    --all) all=1 ;;
+    *) die "unknown argument '$argument'; usage: build.sh [--if-changed] [--all]" ;;
+  esac
+done
 # shellcheck source=tests/plugins/go.sh
 . tests/plugins/go.sh
 # shellcheck source=tests/plugins/images.sh
@@ -39,6 +47,17 @@ build_once() {
   say "building ${output##*/}"
   logged "build-${output##*/}" "$@"
   printf '%s\n' "$recipe" >"$output.made-of"
+}
+
+# module_once OUTPUT MODULE@VERSION SUM: a module that is a program, unless it is there. Fails where it is not, and is
+# not to be built now.
+module_once() {
+  if [ -z "$all" ] && [ "$(cat "$1.made-of" 2>/dev/null)" != "$("$go" version); $2" ]; then
+    rm -f "$1" # of an older recipe: nothing is tried with it
+    say "left out ${1##*/}, which takes minutes to build: scripts/test --all has it"
+    return 1
+  fi
+  build_once "$1" "$2" compile_module "$2" "$3" "$1" .
 }
 
 # compile FOLDER OUTPUT PACKAGE: a static binary.
@@ -86,6 +105,22 @@ build_counter() {
   import gantry-test-example-counter:latest "$plugin" 'ENTRYPOINT ["/kv"]'
 }
 
+# Vault's SDK: half a minute, once.
+build_vault() {
+  local plugin=$hosts/vault-plugin
+  build_go tests/hosts/vault go.mod "$hosts/vault" || return 0
+  build_once "$plugin" "$(go_fingerprint tests/hosts/vault)" compile tests/hosts/vault "$plugin" ./plugin
+  import gantry-test-vault:1.2.3 "$plugin" 'ENTRYPOINT ["/kv"]'
+}
+
+# Packer's way of starting, and a plugin by Packer's SDK.
+build_packer() {
+  local plugin=$hosts/packer-plugin
+  build_go tests/hosts/packer go.mod "$hosts/packer"
+  build_once "$plugin" "$(go_fingerprint tests/hosts/packer)" compile tests/hosts/packer "$plugin" ./plugin
+  import gantry-test-packer-plugin:latest "$plugin" 'ENTRYPOINT ["/kv"]'
+}
+
 # provider NAME VERSION SUM
 provider() {
   local module=github.com/hashicorp/terraform-provider-$1@$2
@@ -101,6 +136,20 @@ build_tofu() {
   provider time v0.14.2 h1:yCAHwZj3huefsLZYoVQmup6qINSWk5QrspwVBxxIVPc=
 }
 
+build_tflint() {
+  local modules=github.com/terraform-linters
+  module_once "$hosts/tflint" $modules/tflint@v0.61.0 h1:fWYy7c28oxku/OGeyOX/FaHDRVzsTbEAog1BL0JS/Xs= || return 0
+  module_once "$hosts/tflint-ruleset" $modules/tflint-ruleset-terraform@v0.14.1 \
+    h1:0uSuuILyh2XPNHxHofcNWGS8N3MTknDrm+lGGzPpcHA= || return 0
+  import gantry-test-tflint-ruleset:latest "$hosts/tflint-ruleset" 'ENTRYPOINT ["/kv"]'
+}
+
+build_packer_amazon() {
+  module_once "$hosts/packer-amazon" github.com/hashicorp/packer-plugin-amazon@v1.2.1 \
+    h1:0Xqr8KsTJJhIo0vvjqPYrVMgyVxNRuYH4DeB5m/WAtw= || return 0
+  import gantry-test-packer-amazon:latest "$hosts/packer-amazon" 'ENTRYPOINT ["/kv"]'
+}
+
 engine_answers || die "no engine answers at ${DOCKER_HOST:-unix://$engine_socket}"
 mkdir -p "$hosts"
 exec 9>"$cache/plugins.lock"
@@ -112,8 +161,12 @@ if go_is 1.24; then
   build_go tests/hosts/tlsfront ../go.mod "$hosts/tlsfront"
   build_examples
   build_counter
+  build_vault
+  build_packer
+  build_packer_amazon
 else
   say "skipped go-plugin's hosts: they need Go 1.24, $go is $(GOTOOLCHAIN=local "$go" env GOVERSION)"
 fi
+if go_is 1.25.5; then build_tflint; else say "skipped TFLint: it needs Go 1.25.5"; fi
 if go_is 1.26.6; then build_tofu; else say "skipped OpenTofu: it needs Go 1.26.6"; fi
 say "hosts are in $hosts"

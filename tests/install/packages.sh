@@ -17,18 +17,27 @@ fail() {
 # away COMMAND...: away from the source tree, with nothing of the caller's environment.
 away() { (cd "$root" && env -i HOME=/nonexistent DOCKER_HOST="${DOCKER_HOST:-}" PATH=/usr/bin:/bin "$@"); }
 
-# use LUA_FOLDER LIBRARY_FOLDER: the module loads under lua5.4 and checks a policy.
+# use LUA_FOLDER LIBRARY_FOLDER: the module loads under lua5.4 and checks a policy, and each C module loads, also first.
 use() {
+  local module
   away env LUA_PATH="$1/?.lua;$1/?/init.lua;;" LUA_CPATH="$2/?.so;;" lua5.4 -e '
     local gantry = require "gantry"
     assert(require("gantry.config").validate { image = "x" })
     assert(gantry.loop():fd() > 0)' || fail "require 'gantry' fails under lua5.4 ($1)"
+  for module in certificate control grpc http line_editor; do
+    away env LUA_CPATH="$2/?.so;;" lua5.4 -e "require 'gantry.core.$module' require 'gantry.core'" ||
+      fail "require 'gantry.core.$module' fails under lua5.4 ($2)"
+  done
 }
 
 (cd "$root" && cpack --config "$build/CPackConfig.cmake" -G DEB -B "$root/cpack" >"$root/cpack.log") ||
   fail "cpack: $(tail -n 5 "$root/cpack.log")"
 package=$(echo "$root"/cpack/*.deb)
 dpkg-deb --info "$package" | sed -n 's/^ \(Package\|Version\|Depends\)/\1/p'
+depends=$(dpkg-deb --field "$package" Depends)
+for library in libacl1 libc6 libcurl4 libmicrohttpd12 libnghttp2-14 libreadline8 libssl3 lua-argparse lua-cjson; do
+  grep -Eq "(^|, )$library(t64)?( |,|$)" <<<"$depends" || fail "the package does not depend on $library: $depends"
+done
 dpkg-deb --extract "$package" "$root/deb"
 [[ $(away "$root/deb/usr/bin/gantry" version) == "gantry $2 "* ]] || fail "the packaged gantry does not run"
 [[ $(away "$root/deb/usr/bin/gantry" -e '6 * 7') == 42 ]] || fail "gantry -e does not run"

@@ -27,6 +27,13 @@ describe("the command to run a container by hand", function()
       by_hand.command(REQUEST, { kind = "docker", directory = "/run/p", cookie = "MAGIC" }))
   end)
 
+  it("says what an engine was asked for that is hardened", function()
+    local host = { UsernsMode = "host", Binds = { "/run/p:/run/p:rw,z" } }
+    local text = by_hand.command({ Image = "x", HostConfig = host },
+      { kind = "docker", directory = "/run/p" })
+    assert.is_truthy(text:find("--userns host --volume /run/p:/run/p:rw,z", 1, true), text)
+  end)
+
   it("shows secrets where it is told to", function()
     local command = by_hand.command(REQUEST, { kind = "podman", directory = "/run/p", all = true })
     assert.is_truthy(command:find("podman run --rm", 1, true))

@@ -3,7 +3,7 @@
 -- config_spec.lua: validation as a whole, its findings, and gantry.extend.
 
 local config = require "gantry.config"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 
 describe("config.validate", function()
   it("leaves the table alone and gives a plain copy", function()
@@ -104,10 +104,31 @@ describe("gantry.extend", function()
   end)
 
   it("replaces where the shapes differ", function()
-    assert.same({ env = { "A=1" } }, config.extend({ env = { A = "2", B = "3" } }, { env = { "A=1" } }))
-    assert.same({ env = { A = "1" } }, config.extend({ env = { "A=2" } }, { env = { A = "1" } }))
     assert.same({ user = 5 }, config.extend({ user = { 1 } }, { user = 5 }))
     assert.same({ debug = false }, config.extend({ debug = true }, { debug = false }))
+  end)
+
+  it("merges environments by variable, whichever way each is written", function()
+    local map, list = { A = "2", B = "3" }, { "A=2", "B=3" }
+    for _, base in ipairs { map, list } do
+      for _, changes in ipairs { { A = "1" }, { "A=1" } } do
+        assert.same({ env = { A = "1", B = "3" } }, config.extend({ env = base }, { env = changes }))
+      end
+    end
+    assert.same({ env = { A = "2", B = "3" } }, config.extend({ env = map }, { env = {} }))
+    for _, wrong in ipairs { 5, { "A" }, { 5 }, { "A=1", "A=2" } } do -- for the schema to tell of
+      assert.same({ env = wrong }, config.extend({ env = map }, { env = wrong }))
+    end
+  end)
+
+  it("replaces a strategy whole", function()
+    local restart = require("gantry.restart")
+    local window = restart.window { max = 5, per = "10m" }
+    assert.same({ restart = window }, config.extend({ restart = restart.backoff { max = "1m" } }, { restart = window }))
+    local first = restart.first_of(restart.on_code { [2] = "fail" }, restart.backoff {})
+    assert.same({ restart = first }, config.extend({ restart = window }, { restart = first }))
+    assert.same({ restart = restart.on_code { [3] = "fail" } },
+      config.extend({ restart = restart.on_code { [2] = "fail" } }, { restart = restart.on_code { [3] = "fail" } }))
   end)
 
   it("extends a policy that is a function", function()

@@ -3,6 +3,8 @@
 --- The control server: requests over a Unix socket, whole answers, streams, and clients that misbehave.
 
 local core = require "gantry.core"
+local core_control = require "gantry.core.control"
+local core_http = require "gantry.core.http"
 local task = require "gantry.task"
 
 local function fetch(client, options)
@@ -34,8 +36,8 @@ describe("the control server", function()
   end)
 
   local function serve(on_request)
-    control = assert(core.control.open(task.loop(), assert(core.control.listen(path, tonumber("660", 8))), on_request))
-    client = assert(core.http.new(task.loop(), { url = "http://gantry", unix_socket = path }))
+    control = assert(core_control.open(task.loop(), assert(core_control.listen(path, tonumber("660", 8))), on_request))
+    client = assert(core_http.new(task.loop(), { url = "http://gantry", unix_socket = path }))
   end
 
   it("hands over method, path, query and body, and carries the answer", function()
@@ -145,13 +147,13 @@ describe("the control server", function()
 
   it("does not take the socket of one that serves, and takes one that nobody serves", function()
     serve(function() end)
-    local fd, err = core.control.listen(path, tonumber("600", 8))
+    local fd, err = core_control.listen(path, tonumber("600", 8))
     assert.is_nil(fd)
     assert.are.equal("CONTROL_BUSY", err.code)
     control:close()
     control = nil
     serve(function() end)
-    fd, err = core.control.listen(folder .. "/" .. ("x"):rep(200), 0)
+    fd, err = core_control.listen(folder .. "/" .. ("x"):rep(200), 0)
     assert.is_nil(fd)
     assert.are.equal("SOCKET_PATH_TOO_LONG", err.code)
   end)

@@ -40,8 +40,24 @@ describe("the engine's events", function()
     end)
   end
 
+  test("tell of a pause by hand, until it is over in whichever way", function()
+    local told = {}
+    followed.on_pause = function(id, paused) told[#told + 1] = id .. (paused and " pauses" or " goes on") end
+    assert.is_false(followed:is_paused "a")
+    source:send("pause", "a")
+    assert.is_true(followed:is_paused "a")
+    assert.is_false(followed:is_paused "b")
+    source:send("unpause", "a")
+    assert.is_false(followed:is_paused "a")
+    source:send("pause", "a")
+    source:send("die", "a", { at = 1, code = "137" })
+    assert.is_false(followed:is_paused "a")
+    assert.are.same({ "a pauses", "a goes on", "a pauses" }, told)
+  end)
+
   test("tell code, memory and time of a death", function()
-    assert.are.same({ labels = { owner = "me" }, kinds = { "start", "oom", "die" } }, source.which)
+    assert.are.same({ labels = { owner = "me" }, kinds = { "start", "oom", "die", "pause",
+      "unpause" } }, source.which)
     source:send("start", "a", { at = 100 })
     source:send("die", "a", { at = 103.5, code = "7" })
     assert.are.same({ code = 7, oom = false, uptime = 3.5 }, followed:await("a", 1))

@@ -2,7 +2,7 @@
 --
 --- A deep copy of a table.
 
-local deep_copy = require "gantry.deep_copy"
+local deep_copy = require "gantry.base.deep_copy"
 
 describe("a deep copy", function()
   it("is equal to what it was made from, and shares no table with it", function()

@@ -2,7 +2,7 @@
 --
 --- Doc comments are read as LuaCATS means them.
 
-local documentation = require "gantry.documentation"
+local documentation = require "gantry.text.documentation"
 
 local SOURCE <const> = [[
 -- SPDX-License-Identifier: Apache-2.0

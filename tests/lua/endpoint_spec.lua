@@ -44,12 +44,34 @@ describe("the engine's address", function()
     for _, part in ipairs { ... } do assert.is_truthy(err.message:find(part, 1, true), err.message) end
   end
 
+  ---@param environment table<string, string>
+  ---@return table<string, integer> places by address
+  local function usual(environment)
+    local places = {}
+    for i, one in ipairs(assert(endpoint.candidates(nil, environment))) do places[one.name] = i end
+    return places
+  end
+
   it("is one of the usual sockets where nothing was chosen: rootful, rootless, then Podman's", function()
-    local list = assert(endpoint.candidates(nil, { HOME = folder, XDG_RUNTIME_DIR = "/run/user/1" }))
-    local names = {}
-    for i, one in ipairs(list) do names[i] = one.name end
-    assert.are.same({ "unix:///var/run/docker.sock", "unix:///run/user/1/docker.sock", "unix://" .. folder
-      .. "/.docker/run/docker.sock", "unix:///run/user/1/podman/podman.sock", "unix:///run/podman/podman.sock" }, names)
+    local places = usual { HOME = folder, XDG_RUNTIME_DIR = folder, DOCKER_CONFIG = folder }
+    local last = 0
+    for _, name in ipairs { "/var/run/docker.sock", folder .. "/docker.sock", folder .. "/.docker/run/docker.sock",
+      folder .. "/podman/podman.sock", "/run/podman/podman.sock" } do
+      local place = assert(places["unix://" .. name], name)
+      assert.is_true(place > last, name)
+      last = place
+    end
+  end)
+
+  it("is none below a runtime folder that is missing or of another user, nor below an empty HOME", function()
+    local foreign = core.system.euid() == 0 and folder .. "/foreign" or "/"
+    if foreign ~= "/" then assert(os.execute(("mkdir '%s' && chown 64999 '%s'"):format(foreign, foreign))) end
+    for _, runtime in ipairs { folder .. "/missing", foreign, "relative" } do
+      local places = usual { HOME = "", XDG_RUNTIME_DIR = runtime, DOCKER_CONFIG = folder }
+      assert.is_nil(places["unix://" .. runtime .. "/docker.sock"])
+      assert.is_nil(places["unix:///.docker/run/docker.sock"])
+      assert.is_truthy(places["unix:///run/podman/podman.sock"])
+    end
   end)
 
   it("is chosen by --engine, DOCKER_HOST, DOCKER_CONTEXT, CONTAINER_HOST, the current context, in order", function()

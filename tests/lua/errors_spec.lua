@@ -3,7 +3,7 @@
 --- The failure shape of gantry: made in Lua as in C, wrapped, joined, traced once.
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 
 describe("an error", function()
   it("has a code, a message, its fields, and is its message as text", function()

@@ -2,6 +2,8 @@
 --
 -- grpc_spec.lua: gantry.core.grpc and gantry.core.certificate: what Lua sees of calls, against the real grpc-go.
 local core = require "gantry.core"
+local core_certificate = require "gantry.core.certificate"
+local core_grpc = require "gantry.core.grpc"
 
 local SERVER = os.getenv "GANTRY_GRPC_SERVER"
 local HEALTH = "/grpc.health.v1.Health/Check"
@@ -45,7 +47,7 @@ describe("grpc", function()
   local function connect(options)
     options = options or {}
     options.socket = options.socket or folder .. "/socket"
-    return assert(core.grpc.connect(loop, options))
+    return assert(core_grpc.connect(loop, options))
   end
 
   ---Begins a call that notes what it sees.
@@ -247,14 +249,14 @@ describe("grpc", function()
   end)
 
   it("refuses what cannot be", function()
-    local _, err = core.grpc.connect(loop, { socket = "/" .. string.rep("p", 200) })
+    local _, err = core_grpc.connect(loop, { socket = "/" .. string.rep("p", 200) })
     assert.equal("SOCKET_PATH_TOO_LONG", err.code)
-    _, err = core.grpc.connect(loop, { host = "example.org", port = 1 })
+    _, err = core_grpc.connect(loop, { host = "example.org", port = 1 })
     assert.equal("ADDRESS_INVALID", err.code)
-    _, err = core.grpc.connect(loop, { socket = "/s", tls = { peer = "no certificate" } })
+    _, err = core_grpc.connect(loop, { socket = "/s", tls = { peer = "no certificate" } })
     assert.equal("CERTIFICATE_INVALID", err.code)
-    assert.has_error(function() core.grpc.connect(loop, { host = "::1", port = 70000 }) end)
-    assert.has_error(function() core.grpc.connect(loop, { socket = "/s", on_ready = 1 }) end)
+    assert.has_error(function() core_grpc.connect(loop, { host = "::1", port = 70000 }) end)
+    assert.has_error(function() core_grpc.connect(loop, { socket = "/s", on_ready = 1 }) end)
     local connection = connect { socket = "/nonexistent/socket" }
     assert.has_error(function() connection:call {} end)
     assert.has_error(function() connection:call { path = "/a.B/C", timeout = "soon" } end)
@@ -266,7 +268,7 @@ describe("grpc", function()
     local pair
 
     before_each(function()
-      pair = assert(core.certificate.generate())
+      pair = assert(core_certificate.generate())
       start({ "-tls" }, { "PLUGIN_CLIENT_CERT=" .. pair.certificate })
     end)
 
@@ -278,7 +280,7 @@ describe("grpc", function()
     it("makes a new pair each time", function()
       assert.match("^%-%-%-%-%-BEGIN CERTIFICATE%-%-%-%-%-\n", pair.certificate)
       assert.match("^%-%-%-%-%-BEGIN PRIVATE KEY%-%-%-%-%-\n", pair.key)
-      assert.are_not.equal(pair.key, assert(core.certificate.generate()).key)
+      assert.are_not.equal(pair.key, assert(core_certificate.generate()).key)
     end)
 
     it("answers", function()

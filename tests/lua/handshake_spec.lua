@@ -3,7 +3,7 @@
 --- gantry.core.handshake: a plugin's first line as a table.
 
 local handshake = require("gantry.core").handshake
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 
 describe("a handshake", function()
   it("is a table of its fields", function()

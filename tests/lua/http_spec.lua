@@ -2,6 +2,7 @@
 --
 -- http_spec.lua: gantry.core.http: what Lua sees of requests, against a small server in Python.
 local core = require "gantry.core"
+local core_http = require "gantry.core.http"
 
 -- Serves on the Unix socket in its first argument until its standard input ends.
 local SERVER = [[
@@ -106,7 +107,7 @@ describe("http", function()
     options = options or {}
     options.url = options.url or "http://engine"
     options.unix_socket = options.unix_socket or folder .. "/socket"
-    return assert(core.http.new(loop, options))
+    return assert(core_http.new(loop, options))
   end
 
   lazy_setup(function()
@@ -206,7 +207,7 @@ describe("http", function()
     assert.is_nil(request)
     assert.equal("HTTP_REQUEST_INVALID", err.code)
     local none
-    none, err = core.http.new(loop, { url = "http://engine", unix_socket = "/" .. ("x"):rep(200) })
+    none, err = core_http.new(loop, { url = "http://engine", unix_socket = "/" .. ("x"):rep(200) })
     assert.is_nil(none)
     assert.equal("SOCKET_PATH_TOO_LONG", err.code)
   end)
@@ -224,10 +225,10 @@ describe("http", function()
     assert.error_matches(request { headers = { 1 } }, "header 1 must be a string")
     assert.error_matches(request { timeout = -1 }, "timeout must be a number of seconds")
     assert.error_matches(request { timeout = 0 / 0 }, "timeout must be a number of seconds")
-    assert.error_matches(request { limit = 1.5 }, "limit must be a number of bytes")
+    assert.error_matches(request { limit = 1.5 }, "limit must be an integer from 0 to %d+, got 1.5")
     assert.error_matches(request { on_data = "x" }, "on_data must be a function, got string")
     assert.error_matches(function() client:request { method = "GET", path = "/" } end, "on_done is needed")
-    assert.error_matches(function() core.http.new(loop, {}) end, "url is needed")
+    assert.error_matches(function() core_http.new(loop, {}) end, "url is needed")
     client:close()
     assert.error_matches(request {}, "http client closed")
     client:close()

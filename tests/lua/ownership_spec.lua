@@ -2,32 +2,114 @@
 --
 --- Who owns a container, and whether its owner lives.
 
-local container = require "gantry.container"
+local container = require "gantry.engine.container"
 local core = require "gantry.core"
-local ownership = require "gantry.ownership"
+local launches = require "gantry.place.launches"
+local machine = require "gantry.base.machine"
+local ownership = require "gantry.place.ownership"
 
 local function shell(command) assert(os.execute(command)) end
 
 describe("the owner of a container", function()
   it("is this user of this machine, as the labels of a launch say", function()
     local owner = ownership.owner()
-    assert.are.equal(("%d@%s"):format(core.system.euid(), core.system.hostname()), owner)
+    assert.are.equal(("%d@%s"):format(core.system.euid(), machine.name()), owner)
     assert.are.same({ [container.LABEL.plugin] = "kv", [container.LABEL.owner] = owner,
       [container.LABEL.directory] = "/run/gantry/kv" }, ownership.labels("kv", "/run/gantry/kv"))
   end)
 
-  it("is what the engine is asked for", function()
+  it("is looked for among all plugins' containers", function()
     local asked
-    local list = { { Id = "a" } }
-    local engine = { list = function(_, labels)
+    local engine = { endpoint = { name = "e" }, list = function(_, labels)
       asked = labels
-      return list
+      return {}
     end }
-    assert.are.equal(list, ownership.containers(engine))
-    assert.are.same({ [container.LABEL.owner] = ownership.owner() }, asked)
+    assert.are.same({}, ownership.containers(engine))
+    assert.are.same({ [container.LABEL.plugin] = true }, asked)
+    ownership.containers(engine, { labels = { more = "1" } })
+    assert.are.same({ [container.LABEL.plugin] = true, more = "1" }, asked)
     local none, err = ownership.containers { list = function() return nil, "away" end }
     assert.is_nil(none)
     assert.are.equal("away", err)
+  end)
+end)
+
+describe("a container with our labels", function()
+  local environment, engine, listed
+
+  before_each(function()
+    environment = { GANTRY_STATE_DIR = "/tmp/gantry-ownership-state-" .. core.system.random(6) }
+    engine = { endpoint = { name = "unix:///e" }, list = function() return { listed } end }
+    listed = { Id = ("ab"):rep(32), Names = { "/gantry-kv-0011" }, Labels = ownership.labels("kv", "/run/gantry/kv") }
+  end)
+  after_each(function() shell("rm -rf " .. environment.GANTRY_STATE_DIR) end)
+
+  local function ours() return #assert(ownership.containers(engine, { environment = environment })) == 1 end
+  local function keep(changes)
+    local record = { container = "gantry-kv-0011", plugin = "kv", engine = "unix:///e", directory = "/run/gantry/kv" }
+    for key, value in pairs(changes or {}) do record[key] = value end
+    assert(launches.keep(record, environment))
+  end
+
+  it("is ours only where our own records have it", function()
+    assert.is_false(ours())
+    keep()
+    assert.is_true(ours())
+    ownership.forget(listed, environment)
+    assert.is_false(ours())
+  end)
+
+  it("is not ours where the record is of another container, plugin or directory", function()
+    for key, value in pairs { container = "gantry-kv-0012", plugin = "other",
+      directory = "/run/gantry/other" } do
+      keep { [key] = value }
+      assert.is_false(ours(), key)
+      shell("rm -rf " .. environment.GANTRY_STATE_DIR)
+    end
+  end)
+
+  it("is ours under a name that was given to it by hand, once its id is known", function()
+    keep { id = listed.Id }
+    listed.Names = { "/renamed" }
+    assert.is_true(ours())
+    ownership.forget(listed, environment)
+    assert.are.same({}, launches.all(environment))
+    assert.is_false(ours())
+  end)
+
+  it("is ours where another hostname was this machine's, but for an engine that other machines reach", function()
+    keep()
+    local uid = core.system.euid()
+    for owner, expected in pairs { [uid .. "@a-hostname-of-before"] = { true, false },
+      [("%d@%s"):format(uid, core.system.hostname())] = { true, true }, [ownership.owner()] = { true, true },
+      [uid + 1 .. "@" .. machine.name()] = { false, false }, nonsense = { false, false } } do
+      listed.Labels[container.LABEL.owner] = owner
+      for i, socket in ipairs { "/e", false } do
+        engine.endpoint.unix_socket = socket or nil
+        assert.are.equal(expected[i], ours(), owner)
+      end
+    end
+  end)
+
+  it("may have any shape: then it is not ours, and nobody falls over it", function()
+    keep()
+    for _, odd in ipairs { 1, "x", {}, { {} }, { 1, 2 }, { "/../../x" }, { "//" } } do
+      listed.Names = odd
+      assert.is_false(ours())
+    end
+    listed.Names = { "/gantry-kv-0011" }
+    for _, odd in ipairs { 1, "x", {}, { ["gantry.plugin"] = {} }, { ["gantry.plugin"] = 7 } } do
+      listed.Labels = odd
+      assert.is_false(ours())
+    end
+    listed.Labels, listed.Id = nil, {}
+    assert.is_false(ours())
+  end)
+
+  it("is not ours by a record that another user could have written", function()
+    keep()
+    shell(("chmod o+w %s/launches/*"):format(environment.GANTRY_STATE_DIR))
+    assert.is_false(ours())
   end)
 end)
 
@@ -52,7 +134,8 @@ describe("the owner of a socket directory", function()
   end)
 
   it("is dead where nobody holds the lock, which is then the caller's", function()
-    shell(("mkdir %s && touch %s/plugin1"):format(path, path))
+    assert(core.socket_dir.make(root, "kv")):close()
+    shell(("touch %s/plugin1"):format(path))
     local directory, state = ownership.lock(path)
     assert.are.equal("dead", state)
     assert.are.equal(path, directory:path())

@@ -9,7 +9,7 @@ describe("a request for Podman", function()
 
   local function request(host, more)
     host.Mounts = host.Mounts or {}
-    local made = { Image = "x", HostConfig = host }
+    local made = { Image = "x", HostConfig = host, Labels = { ["gantry.directory"] = "/run/not/yet/made" } }
     for key, value in pairs(more or {}) do made[key] = value end
     return made
   end
@@ -35,6 +35,14 @@ describe("a request for Podman", function()
   it("may name the runtime that all containers get, and no other", function()
     assert(podman.fit(request { Runtime = "crun" }, info))
     refused({ Runtime = "runsc" }, "ENGINE_UNSUPPORTED", "runtime", "'crun'", "'runsc'", "--runtime runsc")
+  end)
+
+  it("has no settings of what Podman does not call a network", function()
+    for mode, kept in pairs { host = false, none = false, backend = true } do
+      local fitted = assert(podman.fit(request({ NetworkMode = mode },
+        { NetworkingConfig = { EndpointsConfig = { [mode] = {} } } }), info))
+      assert.are.same({ mode, kept }, { fitted.HostConfig.NetworkMode, fitted.NetworkingConfig ~= nil })
+    end
   end)
 
   it("mounts only what exists, by paths without a comma", function()

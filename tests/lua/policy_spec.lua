@@ -2,7 +2,7 @@
 --
 -- policy_spec.lua: policies as files: what they may return, what is said of bad ones, and what they cannot do.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local policy = require "gantry.policy"
 local system = require("gantry.core").system
 
@@ -91,20 +91,47 @@ end]]
     assert.is_nil(assert(load_text(text)).config.runtime)
   end)
 
-  it("gets a context that is made only when it is wanted, and may fail", function()
+  it("is told of the engine only where it looks, and asks once", function()
     local asked = 0
-    local function context(name)
+    local facts = { verb = "plan", engine = function()
       asked = asked + 1
-      if name == "kv" then return { verb = "plan" } end
-      return nil, errors.new("ENGINE_UNREACHABLE", "no engine answers")
-    end
-    assert(load_text("return { image = 'x' }", context))
+      return { kind = "podman", runtimes = {} }
+    end }
+    assert(load_text("return { image = 'x' }", facts))
+    local text = "return function(ctx) return { image = 'x', labels = { v = ctx.verb, k = %s } } end"
+    assert.equal("plan", assert(load_text(text:format "nil", facts)).config.labels.v)
     assert.equal(0, asked)
-    local text = "return function(ctx) return { image = 'x', labels = { verb = ctx.verb } } end"
-    assert.equal("plan", assert(load_text(text, context)).config.labels.verb)
+    assert.equal("podman", assert(load_text(text:format "ctx.engine.kind", facts)).config.labels.k)
     assert.equal(1, asked)
-    local _, err = policy.load(write("other.lua", text), context)
+    -- It may not look away: what it made of an engine that it did not see is dropped.
+    local hidden = "(pcall(function() return ctx.engine end) and 'seen' or 'not')"
+    assert.equal("seen", assert(load_text(text:format(hidden), facts)).config.labels.k)
+    local all = "(function() for key in pairs(ctx) do if key == 'engine' then return 'listed' end end end)()"
+    assert.equal("listed", assert(load_text(text:format(all), facts)).config.labels.k)
+  end)
+
+  it("fails where the engine cannot say what it is, with the remedy", function()
+    local err = error_of("return function(ctx) return { image = ctx.engine.kind } end", { engine = function()
+      return nil, errors.new("ENGINE_UNREACHABLE", "no engine answers")
+    end })
     assert.equal("ENGINE_UNREACHABLE", err.code)
+    assert.matches("kv.lua: ctx.engine: no engine answers; %-%-ctx FILE.json may stand in for it$", err.message)
+  end)
+
+  it("knows where it lies, and paths in it are relative to that", function()
+    write("note", "from beside")
+    local found = assert(load_text([[
+return function(ctx)
+  return { image = "x", labels = { path = ctx.path, folder = ctx.folder, note = io.lines("note")() },
+    temp_dir = "run", mounts = { { source = "./data/../more", target = "/a" }, { source = "../b", target = "/b" },
+      { source = "/c", target = "/c" } } }
+end]]))
+    local parent = folder:match "^(.*)/"
+    assert.same({ path = folder .. "/kv.lua", folder = folder, note = "from beside" }, found.config.labels)
+    assert.equal(folder .. "/run", found.config.temp_dir)
+    local sources = {}
+    for i, mount in ipairs(found.config.mounts) do sources[i] = mount.source end
+    assert.same({ folder .. "/more", parent .. "/b", "/c" }, sources)
   end)
 
   it("cannot change the context", function()
@@ -168,7 +195,8 @@ return gantry.extend(base, { image = "x", labels = { more = "b" } })]]))
   it("are nothing else", function()
     assert.matches("kv.lua:1: no module 'nowhere' for policies; looked in ",
       error_of("local x = require 'nowhere'").message)
-    for _, name in ipairs { "gantry.core", "gantry.engine", "io", "os", "lfs", "gantry.policy", "cjson" } do
+    for _, name in ipairs { "gantry.core", "gantry.core.http", "gantry.engine", "io", "os", "lfs", "gantry.policy",
+      "cjson" } do
       assert.matches("no module", error_of("local x = require '" .. name .. "'").message)
     end
     for _, name in ipairs { "../kv", "/etc/passwd", "..", "", "a..b", "a/b" } do
@@ -178,9 +206,9 @@ return gantry.extend(base, { image = "x", labels = { more = "b" } })]]))
   end)
 
   it("are tables of the policy's own", function()
-    assert(load_text("require('gantry').extend = 5\nrequire('gantry.units').bytes = 5\nreturn { image = 'x' }"))
+    assert(load_text("require('gantry').extend = 5\nrequire('gantry.base.units').bytes = 5\nreturn { image = 'x' }"))
     assert.is_function(require("gantry.config").extend)
-    assert.is_function(require("gantry.units").bytes)
+    assert.is_function(require("gantry.base.units").bytes)
     assert(load_text("return require('gantry').extend({ image = 'x' }, {})"))
     assert.equal("1024", value_of "require('gantry').units.bytes('1KiB')")
   end)
@@ -294,7 +322,7 @@ describe("a bad policy", function()
 end)
 
 describe("the bounds of a policy", function()
-  local LIMITS = { instructions = 1000000, bytes = 4 * 1024 * 1024, seconds = 1 }
+  local LIMITS = { instructions = 1000000, bytes = 4 * 1024 * 1024 }
 
   it("hold while it loads, in its function, and while its result is read", function()
     local texts = {
@@ -324,27 +352,10 @@ describe("the bounds of a policy", function()
   it("hold for memory", function()
     local limits = { instructions = 20000000, bytes = LIMITS.bytes }
     for _, text in ipairs { "local t = {} for i = 1, 1e9 do t[i] = i end", "return { image = ('x'):rep(1e7) }",
-      "local s = 'x' while true do s = s .. s end", "pcall(string.rep, 'x', 1e7) return { image = 'x' }" } do
+      "local s = 'x' while true do s = s .. s end" } do
       assert.equal(folder .. "/kv.lua: the policy needs more than 4MiB of memory",
         error_of(text, nil, { limits = limits }).message)
     end
-  end)
-
-  it("hold in Lua's C functions, which nothing interrupts", function()
-    local before = os.clock()
-    for _, statement in ipairs {
-      "string.find(('a'):rep(5000), '.-.-.-.-.-b')", "string.match(('a'):rep(30), ('a?'):rep(30) .. ('a'):rep(30))",
-      "string.gsub(('('):rep(1e5), '%b()', '')", "for _ in ('a'):rep(1e5):gmatch('.-b') do end", "string.rep('', 1e15)",
-      "string.find(('a'):rep(1e5), ('a'):rep(5e4) .. 'b', 1, true)",
-      "table.move({}, 1, 1e15 // 1 | 0, 2)", "table.concat({}, '', 1, 1 << 60)", "table.unpack({}, 1, 1 << 60)",
-      "table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 1)",
-      "table.sort(setmetatable({}, { __len = function() return 1 << 60 end }), rawequal)",
-      "table.remove(setmetatable({}, { __len = function() return 1 << 60 end }), 1)",
-    } do
-      local err = error_of(statement .. " return { image = 'x' }", nil, { limits = LIMITS })
-      assert.matches("^POLICY_", err.code)
-    end
-    assert.is_true(os.clock() - before < 10)
   end)
 
   it("leave ordinary work alone", function()
@@ -454,15 +465,6 @@ describe("a policy's globals", function()
     assert(load_text("print('a', 1, nil)\nreturn { image = 'x' }", nil, { print = print_line }))
     assert.same({ "a\t1\tnil" }, lines)
     assert(load_text("print('dropped')\nreturn { image = 'x' }"))
-  end)
-
-  it("leave the launcher's strings as they were", function()
-    local methods = getmetatable("").__index
-    assert(load_text("return { image = ('x'):rep(3) }"))
-    error_of("error(('x'):rep(3))")
-    error_of("while true do end", nil, { limits = { instructions = 1000, bytes = 1000000 } })
-    assert.equal(methods, getmetatable("").__index)
-    assert.equal(string, getmetatable("").__index)
   end)
 
   it("cannot yield out of the call", function()

@@ -3,7 +3,7 @@
 --- What of a plugin's text a terminal gets.
 
 local core = require "gantry.core"
-local printable = require "gantry.cli.printable"
+local printable = require "gantry.text.printable"
 
 describe("text for a terminal", function()
   it("is what it was where there is nothing to act on", function()

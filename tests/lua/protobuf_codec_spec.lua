@@ -201,7 +201,7 @@ describe("a field", function()
     value.again = value
     assert.is_truthy(refused(All, value):find("nested more than 500 deep: does a table contain itself?", 1, true))
     local bytes = ""
-    for _ = 1, 600 do bytes = "\x4a" .. require("gantry.wire").varint(#bytes) .. bytes end
+    for _ = 1, 600 do bytes = "\x4a" .. require("gantry.protobuf.wire").varint(#bytes) .. bytes end
     local decoded, err = All:decode(bytes)
     assert.is_nil(decoded)
     assert.are.equal("ANSWER_INVALID", err.code)

@@ -4,7 +4,7 @@
 --- the codec needs a compiler of .proto files, or trusts the codec that it tests.
 
 local protobuf = require "gantry.protobuf"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 local files = {}
 

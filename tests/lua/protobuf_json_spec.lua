@@ -190,7 +190,7 @@ describe("a well-known type", function()
     both("span", "1m30s", '"90s"', { seconds = 90, nanos = 0 })
     both("span", "-3.000000001s", '"-3.000000001s"', { seconds = -3, nanos = -1 })
     refused("span", 0 / 0, '{ seconds =, nanos = }, a number of seconds or a duration such as "1m30s" expected, got '
-      .. require("gantry.words").show(0 / 0))
+      .. require("gantry.base.words").show(0 / 0))
     assert.is_nil((Known:from_json '{"span":"1m"}'))
   end)
 

@@ -2,12 +2,12 @@
 --
 --- What a failed pull means, on each engine by its statuses; whose password is sent; and how progress looks.
 
-local base64 = require "gantry.protobuf.base64"
+local base64 = require "gantry.base.base64"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 local pull = require "gantry.engine.pull"
-local pull_progress = require "gantry.cli.pull_progress"
+local pull_progress = require "gantry.text.pull_progress"
 local registry_auth = require "gantry.engine.registry_auth"
 
 describe("a pull", function()

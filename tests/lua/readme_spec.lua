@@ -2,7 +2,7 @@
 --
 --- The README keeps its word where a program can tell: its Lua compiles, its exit codes are those of the command.
 
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 
 local SOURCE = os.getenv("GANTRY_SOURCE") or "."
 

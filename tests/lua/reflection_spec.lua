@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- gantry.reflection: what it asks of a plugin, in either version of the protocol, and what it makes of the answers.
---- The plugin is a table here; the real one is asked in tests/engine/call_spec.lua.
+--- gantry.grpc.reflection: what it asks of a plugin, in either version of the protocol, and what it makes of the
+--- answers. The plugin is a table here; the real one is asked in tests/engine/call_spec.lua.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local files = require "lua.protobuf_files"
-local reflection = require "gantry.reflection"
-local stream = require "gantry.stream"
-local wire = require "gantry.wire"
+local reflection = require "gantry.grpc.reflection"
+local stream = require "gantry.grpc.stream"
+local wire = require "gantry.protobuf.wire"
 
 local V1 <const>, V1ALPHA <const> = "/grpc.reflection.v1.", "/grpc.reflection.v1alpha."
 
@@ -141,5 +141,49 @@ describe("reflection", function()
     local services, err = found:services()
     assert.is_nil(services)
     assert.are.equal("UNAVAILABLE", err.code)
+  end)
+
+  it("names the plugin and the file of a description that is none", function()
+    local bad = files.encode { name = "bad.proto", messages = { { name = "M", { "a", 0, "int32" } } } }
+    local found = new { symbols = { ["test.Store"] = bad } }
+    refused(found, "Store/Get", "DESCRIPTOR_INVALID", "plugin 'p': read a description of messages, file 'bad.proto': "
+      .. "field test.M.a has the number 0")
+  end)
+
+  it("refuses services without names", function()
+    for _, name in ipairs { "", "a\27[2J", "a..b", "a/b", ("a"):rep(5000) } do
+      local services, err = new({ services = { "test.Store", name } }):services()
+      assert.is_nil(services)
+      assert.are.equal("ANSWER_INVALID", err.code)
+      assert.is_nil(err.message:find "%c")
+    end
+  end)
+
+  it("asks no end of questions of no plugin", function()
+    local served = setmetatable({}, { __index = function(_, name)
+      return files.encode { name = name .. "x", imports = { name .. "xx", name .. "xy" } }
+    end })
+    local found, rpc = new { files = served, symbols = served }
+    refused(found, "Store/Get", "NOT_FOUND", "plugin 'p' has no description of test.Store")
+    assert.is_true(#rpc.asked < 200)
+    local names = {}
+    for index = 1, 10000 do names[index] = "s" .. index end
+    local services, err = new({ services = names, files = {}, symbols = {} }):services()
+    assert.is_nil(services)
+    assert.are.equal("ANSWER_INVALID", err.code)
+  end)
+
+  it("shows what a plugin says of a refusal in one line", function()
+    local found = reflection.new({ stream = function()
+      return stream.open(function(handlers)
+        handlers.on_message(wire.bytes_field(7, wire.bytes_field(2, "no\n\27" .. ("x"):rep(100000))))
+        handlers.on_end()
+        return { cancel = function() end }
+      end)
+    end }, "plugin 'p'")
+    local _, err = found:services()
+    assert.are.equal("NOT_FOUND", err.code)
+    assert.is_nil(err.message:find "%c")
+    assert.is_true(#err.message < 2000)
   end)
 end)

@@ -2,7 +2,7 @@
 --
 --- Why an engine did not make a container, where this machine's engine cannot be made to refuse it.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local refusal = require "gantry.plugin.refusal"
 local runtimes = require "gantry.engine.runtimes"
 

@@ -108,15 +108,15 @@ describe("completion", function()
   end)
 
   it("knows fields of policies, where a policy is written", function()
-    assert.are.same({ "memory = " }, names 'launch { image = "x", mem')
-    assert.are.same({ "memory = " }, names "launch({\n  mem")
+    assert.are.same({ "memory = ", "memory_swap = " }, names 'launch { image = "x", mem')
+    assert.are.same({ "memory = ", "memory_swap = " }, names "launch({\n  mem")
     assert.are.same({ "math" }, names 'launch { image = "x", memory = mat')
-    assert.are.same({ "memory" }, names 'help "mem')
+    assert.are.same({ "memory", "memory_swap" }, names 'help "mem')
   end)
 
   it("knows policy files", function()
     local root = os.getenv("GANTRY_SOURCE") or "."
-    assert.are.same({ root .. "/policies/demo.lua" }, names(('launch "%s/policies/de'):format(root)))
+    assert.are.same({ root .. "/policies/demo.lua" }, names(('launch "%s/policies/demo.'):format(root)))
     assert.are.same({ root .. "/policies/" }, names(('launch "%s/polic'):format(root)))
   end)
 

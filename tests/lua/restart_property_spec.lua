@@ -2,7 +2,7 @@
 --
 --- The decision core under random histories: whatever ends, whenever, and wherever the clock jumps.
 
-local core = require "gantry.restart.core"
+local decider = require "gantry.restart.decider"
 local floors = require "gantry.restart.floors"
 local restart = require "gantry.restart"
 
@@ -52,7 +52,7 @@ local JUMPS <const> = { -3600, -60, -1, 3600, 86400 }
 
 local function run_history(random, index)
   local rule = RULES[index % #RULES + 1][1]
-  local state, now, starts, automatic = core.new_state(), random.number() * 1e6, {}, false
+  local state, now, starts, automatic = decider.new_state(), random.number() * 1e6, {}, false
   local function pass(seconds)
     now = now + seconds
     if random.below(8) == 1 then now = now + JUMPS[random.below(#JUMPS)] end
@@ -60,12 +60,12 @@ local function run_history(random, index)
 
   for _ = 1, random.below(9) do
     local before = state.clock
-    local generation = core.started(state, now, automatic)
+    local generation = decider.started(state, now, automatic)
     assert(state.clock >= before, "the state's clock went back")
     check_start(state, starts, automatic)
-    assert(not pcall(core.started, state, now, true), "two live generations")
+    assert(not pcall(decider.started, state, now, true), "two live generations")
     local became_ready = random.below(4) > 1
-    if became_ready then core.ready(state, now) end
+    if became_ready then decider.ready(state, now) end
     local ready_at = state.clock
     pass(({ 0, 0.05, 0.9, 1, 7.9, 8, 60, 500 })[random.below(8)] * random.number())
 
@@ -74,10 +74,10 @@ local function run_history(random, index)
     exit.generation = generation
     if random.below(3) == 1 then exit.uptime = random.number() * 1000 - 10 end
     local counted, level_before = state.counted, #state.peaks
-    local decision = core.decide({ restart = rule }, state, exit, now, { random = random.number })
+    local decision = decider.decide({ restart = rule }, state, exit, now, { random = random.number })
 
     assert(state.live == nil, "still live after its end")
-    assert(core.decide({ restart = rule }, state, exit, now).action == "ignore", "one end was decided twice")
+    assert(decider.decide({ restart = rule }, state, exit, now).action == "ignore", "one end was decided twice")
     local stable = became_ready and state.clock - ready_at or 0
     if exit.requested then assert(decision.action == "stop", "a stop that was asked for was not obeyed") end
     if state.counted > counted then
@@ -92,7 +92,7 @@ local function run_history(random, index)
       "no delay")
     if automatic and stable < floors.exempt_after then assert(decision.delay >= floors.delay,
       "under the least delay") end
-    if not automatic then core.forgive(state) end
+    if not automatic then decider.forgive(state) end
     pass(decision.delay + random.number() * 0.01)
     -- A clock that went back during the wait: the timer has waited all the same.
     local waited = now - state.seen
@@ -111,11 +111,11 @@ describe("the decision core", function()
 
   it("holds the floors against a function that wants none", function()
     local random = generator(SEED)
-    local state, now, starts = core.new_state(), 0, {}
+    local state, now, starts = decider.new_state(), 0, {}
     for index = 1, 300 do
-      core.started(state, now, index > 1)
+      decider.started(state, now, index > 1)
       check_start(state, starts, index > 1)
-      local decision = core.decide({ restart = impatient }, state, { cause = "exit", code = 1 }, now)
+      local decision = decider.decide({ restart = impatient }, state, { cause = "exit", code = 1 }, now)
       assert.is_true(decision.delay >= floors.delay)
       now = now + decision.delay + random.number() * 0.001
     end
@@ -125,12 +125,12 @@ describe("the decision core", function()
   it("begins a backoff anew exactly at the time that counts as stable", function()
     for _, case in ipairs { { 7.999, 0.4 }, { 8, 0.1 }, { 8.001, 0.1 } } do
       local rule = restart.backoff { first = "100ms", factor = 2, max = "30s", jitter = 0, reset_after = "8s" }
-      local state, now, decision = core.new_state(), 0, nil
+      local state, now, decision = decider.new_state(), 0, nil
       for _, uptime in ipairs { 2, 2, case[1] } do
-        core.started(state, now, true)
-        core.ready(state, now)
+        decider.started(state, now, true)
+        decider.ready(state, now)
         now = now + uptime
-        decision = core.decide({ restart = rule }, state, { cause = "exit", code = 1 }, now)
+        decision = decider.decide({ restart = rule }, state, { cause = "exit", code = 1 }, now)
         now = now + 10
       end
       assert.are.equal(case[2], decision.delay)
@@ -140,12 +140,12 @@ describe("the decision core", function()
   it("takes the engine's word for a shorter life, never for a longer one", function()
     local rule = restart.backoff { first = "100ms", factor = 2, max = "30s", jitter = 0, reset_after = "8s" }
     for _, case in ipairs { { 20, 3600, 0.1 }, { 20, 5, 0.2 }, { 5, 3600, 0.2 }, { 5, -3600, 0.2 } } do
-      local state = core.new_state()
-      core.started(state, 0)
-      core.decide({ restart = rule }, state, { cause = "exit", code = 1 }, 0)
-      core.started(state, 10, true)
-      core.ready(state, 10)
-      local decision = core.decide({ restart = rule }, state, { cause = "exit", code = 1, uptime = case[2] },
+      local state = decider.new_state()
+      decider.started(state, 0)
+      decider.decide({ restart = rule }, state, { cause = "exit", code = 1 }, 0)
+      decider.started(state, 10, true)
+      decider.ready(state, 10)
+      local decision = decider.decide({ restart = rule }, state, { cause = "exit", code = 1, uptime = case[2] },
         10 + case[1])
       assert.are.equal(case[3], decision.delay)
     end

@@ -2,8 +2,8 @@
 --
 --- What policies say about restarts, from their files to decisions: strategies, functions, also those that misbehave.
 
-local core = require "gantry.restart.core"
-local errors = require "gantry.errors"
+local decider = require "gantry.restart.decider"
+local errors = require "gantry.base.errors"
 local gantry = require "gantry"
 local system = require("gantry.core").system
 local text = require "gantry.restart.text"
@@ -22,13 +22,13 @@ end
 ---Loads a policy and gives it ends, 5 s apart; returns the last decision.
 local function decide(content, exits)
   local policy = assert(load_policy(content))
-  local state, now, decision = core.new_state(), 1000, nil
+  local state, now, decision = decider.new_state(), 1000, nil
   local asker = require("gantry.restart.asker").of_policy(policy)
   for _, exit in ipairs(exits) do
-    core.started(state, now, state.generation > 0)
-    core.ready(state, now)
+    decider.started(state, now, state.generation > 0)
+    decider.ready(state, now)
     now = now + 5
-    decision = core.decide(asker, state, exit, now, { random = function() return 0 end })
+    decision = decider.decide(asker, state, exit, now, { random = function() return 0 end })
     now = now + (decision.delay or 0)
   end
   return decision, state, policy
@@ -218,5 +218,25 @@ return {
     local _, findings = load_policy("return { image = 'x',\n on_exit = { 'alert' } }")
     assert.is_truthy(findings[1].message:find("lua:2: on_exit: the program must be an absolute path, got 'alert'", 1,
       true))
+  end)
+
+  it("asks a function that begins on the first line and gives no reason", function()
+    local decision = decide('return { image = "x", restart = function() return "restart" end }', { CRASH })
+    assert.are.equal("restart", decision.action)
+    assert.is_nil(decision.fault)
+    assert.is_truthy(decision.place:find("%.lua:1$"), decision.place)
+  end)
+
+  it("merges what a decision changes as extend does", function()
+    local apply = require("gantry.restart.changes").apply
+    local config = assert(require("gantry.config").validate { image = "x", env = { A = "1", B = "2" },
+      labels = { a = "1" }, args = { "x" }, health = { period = "3s" } })
+    local changed = assert(apply(config, { env = { "A=5" }, labels = { b = "2" }, args = { "y" },
+      health = { failures = 7 } }))
+    assert.are.same({ "A=5", "B=2" }, changed.env)
+    assert.are.same({ a = "1", b = "2" }, changed.labels)
+    assert.are.same({ "y" }, changed.args)
+    assert.are.same({ 3, 7 }, { changed.health.period, changed.health.failures })
+    assert.are.same({ "A=1", "B=2" }, config.env)
   end)
 end)

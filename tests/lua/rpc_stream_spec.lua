@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- gantry.rpc and gantry.stream against the real grpc-go: messages one by one, a reader who is slow, and every way to
---- end.
+--- gantry.grpc.rpc and gantry.grpc.stream against the real grpc-go: messages one by one, a reader who is slow, and
+--- every way to end.
 
 local core = require "gantry.core"
-local rpc = require "gantry.rpc"
+local rpc = require "gantry.grpc.rpc"
 local task = require "gantry.task"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 local SERVER = os.getenv "GANTRY_GRPC_SERVER"
 local DOWNLOAD = "/gantry.Test/Download"

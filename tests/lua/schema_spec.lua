@@ -3,10 +3,10 @@
 -- schema_spec.lua: the list of config fields, the types of their values, and what must hold between them.
 
 local config = require "gantry.config"
-local image = require "gantry.image"
-local record = require "gantry.schema.record"
-local schema = require "gantry.schema"
-local types = require "gantry.schema.types"
+local image = require "gantry.base.image"
+local record = require "gantry.base.record"
+local schema = require "gantry.config.schema"
+local types = require "gantry.base.types"
 
 ---What reading a value gives, and the messages of what is wrong.
 local function read(type, value)
@@ -58,7 +58,7 @@ describe("the schema", function()
   it("fills in defaults", function()
     local found = normalized {}
     local expected = {
-      name = "kv", image = "kv", cap_ipc_lock = false, read_only = false, disable_network = false, auto_mtls = false,
+      name = "kv", image = "kv", cap_ipc_lock = false, disable_network = false, auto_mtls = false,
       debug = false, protocol_versions = { 1 }, protocol = { "grpc" }, start_timeout = 60, stop_timeout = 10,
     }
     for name, value in pairs(expected) do assert.same(value, found[name]) end
@@ -197,6 +197,8 @@ describe("fields", function()
       findings { env = { PLUGIN_CLIENT_CERT = "x" } })
     assert.same({ "env[1] must be NAME=VALUE, got true" }, findings { env = { true } })
     assert.same({ "pass_env[1] names 'A B', which is not the name of a variable" }, findings { pass_env = { "A B" } })
+    assert.same({}, findings { pass_env = { "VAULT_*", "A*B" } })
+    assert.same({ "pass_env[1] names '*', which is not the name of a variable" }, findings { pass_env = { "*" } })
     assert.same({ "PLUGIN_TOKEN=x" }, normalized({ env = { PLUGIN_TOKEN = "x" } }).env)
   end)
 

@@ -5,7 +5,7 @@
 local core = require "gantry.core"
 local json = require "gantry.json"
 local restart = require "gantry.restart"
-local simulate = require "gantry.simulate"
+local simulate = require "gantry.supervisor.simulate"
 
 local executable = os.getenv "GANTRY"
 

@@ -2,8 +2,8 @@
 --
 -- source_spec.lua: the lines of fields in the text of policies.
 
-local source = require "gantry.source"
-local tokens = require "gantry.tokens"
+local source = require "gantry.policy.source"
+local tokens = require "gantry.policy.tokens"
 
 local function line_of(text, at)
   local path, line = source.locate({ source.scan("p.lua", text) }, at)

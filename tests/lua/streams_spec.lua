@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- gantry.core.stdcopy and gantry.core.lines: from an engine's stream to lines.
+--- gantry.core.stdcopy, gantry.core.lines and the splitter of a plugin's output: from an engine's stream to lines.
 
 local core = require "gantry.core"
+local line_splitter = require "gantry.base.line_splitter"
 
 ---One frame of the engine's stream.
 local function frame(stream, payload) return string.pack(">Bxxx s4", stream, payload) end
@@ -142,5 +143,31 @@ describe("lines", function()
     end
     assert.are.equal(26220, count)
     assert.is_true(best < 0.1, ("took %.1f ms"):format(best * 1000))
+  end)
+end)
+
+describe("the splitter of a plugin's output", function()
+  it("gives whole lines of each stream, at once what came at once, and what was begun in the end", function()
+    local seen = {}
+    local splitter = line_splitter.new(function(stream, lines)
+      seen[#seen + 1] = stream .. ": " .. table.concat(lines, "|")
+    end)
+    splitter:feed("stderr", "one\r\ntwo\nth")
+    splitter:feed("stdout", "other")
+    splitter:feed("stderr", "ree\n\nfour")
+    splitter:feed("stdout", "")
+    splitter:finish()
+    splitter:finish()
+    splitter:feed("stdout", "next\n")
+    assert.are.same({ "stderr: one|two", "stderr: three|", "stdout: other", "stderr: four", "stdout: next" }, seen)
+  end)
+
+  it("gives a line without end in pieces", function()
+    local pieces = {}
+    local splitter = line_splitter.new(function(_, lines)
+      for _, line in ipairs(lines) do pieces[#pieces + 1] = #line end
+    end)
+    splitter:feed("stdout", ("x"):rep(150000) .. "\n")
+    assert.are.same({ 65536, 65536, 18928 }, pieces)
   end)
 end)

@@ -10,7 +10,7 @@ local order = require "gantry.supervisor.order"
 local restore = require("gantry.supervisor.record").restore
 local record_shape = require "gantry.supervisor.record_shape"
 local restart_asker = require "gantry.restart.asker"
-local restart_core = require "gantry.restart.core"
+local decider = require "gantry.restart.decider"
 local ring = require "gantry.supervisor.ring"
 local store = require "gantry.supervisor.store"
 local restart_text = require "gantry.restart.text"
@@ -102,19 +102,17 @@ describe("the output ring", function()
   it("keeps the last lines within its bound, and hands on what comes", function()
     local output, seen = ring.new(), 0
     local stop = output:follow(function() seen = seen + 1 end)
-    for i = 1, 5000 do output:feed("stderr", ("line %d\n"):format(i)) end
-    output:feed("stdout", "half")
+    for i = 1, 5000 do output:add("stderr", { ("line %d"):format(i) }) end
     assert.are.equal(5000, seen)
     assert.is_true(output.bytes <= 40000)
     assert.are.equal("line 5000", output:last_lines(1)[1].line)
-    output:finish()
     stop()
-    output:feed("stdout", "after\n")
-    assert.are.equal(5001, seen)
+    output:add("stdout", { "", "after" })
+    assert.are.equal(5000, seen)
     local last = output:last_lines(2)
-    assert.are.same({ "half", "after" }, { last[1].line, last[2].line })
+    assert.are.same({ "", "after" }, { last[1].line, last[2].line })
     assert.is_true(#output:last_lines(100000) < 400)
-    output:feed("stdout", ("x"):rep(1000000) .. "\n")
+    output:add("stdout", { ("x"):rep(1000000) })
     assert.is_true(output.bytes <= 41000, output.bytes)
   end)
 end)
@@ -140,8 +138,8 @@ describe("the store", function()
     local second, err = store.open(folder)
     assert.is_nil(second)
     assert.are.equal("SUPERVISOR_RUNNING", err.code)
-    local state = restart_core.new_state()
-    restart_core.started(state, 5)
+    local state = decider.new_state()
+    decider.started(state, 5)
     state.memory = { list = { 1, 2 }, nested = { a = true } }
     assert(one:save("kv", { restart = state, wanted = "down" }))
     local record = one:load "kv"
@@ -192,14 +190,14 @@ end)
 describe("a record", function()
   ---A record with a value in each of its fields, as a file holds it.
   local function whole()
-    local state, rule = restart_core.new_state(), function() return "restart", { memory = "1GiB" } end
+    local state, rule = decider.new_state(), function() return "restart", { memory = "1GiB" } end
     for i = 1, 3 do
-      restart_core.started(state, i, i > 1)
-      restart_core.ready(state, i + 0.25)
-      restart_core.decide(restart_asker.of_config { restart = rule, image = "x" }, state,
+      decider.started(state, i, i > 1)
+      decider.ready(state, i + 0.25)
+      decider.decide(restart_asker.of_config { restart = rule, image = "x" }, state,
         { cause = "signal", code = 137, signal = "KILL" }, i + 0.5)
     end
-    restart_core.started(state, 4, true)
+    decider.started(state, 4, true)
     state.memory = { seen = 3 }
     return assert(json.decode(assert(json.encode { version = 1, name = "kv", boot = "this", saved = os.time(), due = 7,
       policy = "/p/kv.lua", wanted = "up", verdict = "failed", automatic = true, restart = state,
@@ -216,13 +214,13 @@ describe("a record", function()
     restore(one, saved)
     local state = one.restart
     local generation = ("generation %d of %d"):format(state.generation, state.restarts)
-    restart_core.tick(state, 100)
-    if not state.live then restart_core.started(state, 100, true) end
+    decider.tick(state, 100)
+    if not state.live then decider.started(state, 100, true) end
     local rule = function(_, history)
       local last = history.last and history.last.cause .. history.last.ago
       return "restart", { after = history.backoff { reset_after = "1h" }, reason = last }
     end
-    local decision = restart_core.decide(restart_asker.of_config { restart = rule, image = "x" }, state,
+    local decision = decider.decide(restart_asker.of_config { restart = rule, image = "x" }, state,
       { cause = "exit", code = 1 }, 101)
     local said = one.last_exit and restart_text.exit_short(one.last_exit)
     return generation .. restart_text.decision(decision) .. restart_text.changes(state.changes, {}) .. (said or "")
@@ -303,11 +301,11 @@ describe("log files", function()
 
   it("hold whole lines with time and stream, and are rotated", function()
     local files = assert(log_files.open(folder .. "/logs", { longest = 200, kept = 2 }))
-    files:feed("kv", "stderr", "one\ntw")
-    files:feed("kv", "stdout", "other\n")
-    files:feed("kv", "stderr", "o\n")
-    assert.matches("^%S+Z stderr one\n%S+Z stdout other\n%S+Z stderr two\n$", content "logs/kv.log")
-    for i = 1, 30 do files:feed("kv", "stderr", ("line %d\n"):format(i)) end
+    files:add("kv", "stderr", { "one" })
+    files:add("kv", "stdout", { "other", "" })
+    files:add("kv", "stderr", { "two" })
+    assert.matches("^%S+Z stderr one\n%S+Z stdout other\n%S+Z stdout \n%S+Z stderr two\n$", content "logs/kv.log")
+    for i = 1, 30 do files:add("kv", "stderr", { ("line %d"):format(i) }) end
     files:close()
     assert.matches("line 30\n$", content "logs/kv.log")
     assert.is_truthy(content "logs/kv.log.1")
@@ -315,7 +313,7 @@ describe("log files", function()
     assert.is_nil(content "logs/kv.log.3")
     assert.is_true(#content "logs/kv.log.1" <= 200)
     files = assert(log_files.open(folder .. "/logs"))
-    files:feed("kv", "stderr", "again\n")
+    files:add("kv", "stderr", { "again" })
     files:close()
     assert.matches("line 30\n%S+ stderr again\n$", content "logs/kv.log")
   end)
@@ -324,7 +322,7 @@ describe("log files", function()
     local told = {}
     local files = assert(log_files.open(folder, { on_failure = function(text) told[#told + 1] = text end }))
     assert(core.files.make_directory(folder .. "/kv.log"))
-    for _ = 1, 3 do files:feed("kv", "stdout", "x\n") end
+    for _ = 1, 3 do files:add("kv", "stdout", { "x" }) end
     assert.are.equal(1, #told)
     files:close()
     assert.are.equal("DIRECTORY_FAILED", select(2, log_files.open("/dev/null/x")).code)

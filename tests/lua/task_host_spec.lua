@@ -2,7 +2,7 @@
 --
 --- Awaits in the coroutines of a host that steps the loop itself.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local scheduler = require "gantry.task.scheduler"
 local task = require "gantry.task"
 

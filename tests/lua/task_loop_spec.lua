@@ -3,7 +3,7 @@
 --- Tasks and the loop: a host that steps it, the order in which tasks run, events and queues, the real loop.
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local virtual_loop = require "lua.virtual_loop"
 
 local task, loop

@@ -2,7 +2,7 @@
 --
 --- Scopes: who is cancelled when, where an error goes, and what is built on them: all, first, deadline, run.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local virtual_loop = require "lua.virtual_loop"
 
 local task, loop

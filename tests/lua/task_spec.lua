@@ -2,7 +2,7 @@
 --
 --- Tasks: waiting, in a task and outside; cancelling; shields; errors that nobody waits for.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local virtual_loop = require "lua.virtual_loop"
 
 local task, loop

@@ -3,7 +3,7 @@
 --- Trees of tasks that sleep, spawn, cancel, fail and clean up in random orders (seeded), and many tasks at once.
 --- Whatever happens: nobody outlives its scope, every wait ends once, no error is lost, nothing is left behind.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local virtual_loop = require "lua.virtual_loop"
 
 local TREES <const> = tonumber(os.getenv "TREES") or 400
@@ -310,8 +310,15 @@ describe("what has ended", function()
       local scope <close> = task.scope()
       scope:spawn(task.sleep, 60)
       assert.equal(0, left_of(function(watch)
-        for _ = 1, 100 do watch(scope:spawn(function() task.sleep(0) end)) end
-        task.sleep(0.01)
+        local running, all_ended = 100, task.event()
+        for _ = 1, running do
+          watch(scope:spawn(function()
+            task.sleep(0)
+            running = running - 1
+            if running == 0 then all_ended:set() end
+          end))
+        end
+        all_ended:wait()
       end))
       assert.equal(1, scope.count)
     end)

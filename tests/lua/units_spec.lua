@@ -2,7 +2,7 @@
 --
 -- units_spec.lua: durations and sizes.
 
-local units = require "gantry.units"
+local units = require "gantry.base.units"
 
 describe("units.seconds", function()
   it("reads what policies write", function()

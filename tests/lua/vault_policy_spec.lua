@@ -27,6 +27,25 @@ describe("policies/vault.lua", function()
     return gantry.load(path)
   end
 
+  it("leaves to Vault, under exec, how its plugin is to start", function()
+    local text = ('{ type = "auth", name = "jwt", image = "img", sha256 = "%s" }'):format(PIN)
+    assert(load_policy(text))
+    local config = assert(gantry.load(folder .. "/jwt.lua", { verb = "exec" })).config
+    assert.is_nil(config.env)
+    assert.are.same({ "VAULT_PLUGIN_*", "VAULT_VERSION", "VAULT_UNWRAP_TOKEN" }, config.pass_env)
+    config = assert(gantry.load(folder .. "/jwt.lua", { verb = "run" })).config
+    assert.is_nil(config.pass_env)
+    assert.are.same({ "VAULT_PLUGIN_AUTOMTLS_ENABLED=true", "VAULT_PLUGIN_METADATA_MODE=false" }, config.env)
+  end)
+
+  it("shares Vault's TMPDIR, under exec, with what is served Vault's storage", function()
+    for kind, shared in pairs { auth = true, secret = true, database = false } do
+      assert(load_policy(('{ type = "%s", name = "jwt", image = "img", sha256 = "%s" }'):format(kind, PIN)))
+      assert.are.equal(shared, assert(gantry.load(folder .. "/jwt.lua", { verb = "exec" })).config.share_tmp)
+      assert.is_false(assert(gantry.load(folder .. "/jwt.lua", { verb = "run" })).config.share_tmp)
+    end
+  end)
+
   it("does what Vault does", function()
     local config = assert(load_policy(([[{ type = "auth", name = "jwt", version = "v0.16.0", image = "img",
       sha256 = "%s", memory = "64MiB", labels = { team = "x" } }]]):format(PIN))).config
@@ -55,6 +74,24 @@ describe("policies/vault.lua", function()
       assert.is_nil(policy)
       assert.is_truthy(err.message:find(wanted, 1, true), err.message)
       assert.is_truthy(err.message:find("jwt.lua", 1, true), err.message)
+    end
+  end)
+
+  it("keeps its own variables beside those of a policy, whichever way these are written", function()
+    for _, env in ipairs { '{ "LOG=debug" }', '{ LOG = "debug" }' } do
+      local config = assert(load_policy(([[{ type = "auth", image = "img:1", sha256 = "%s", env = %s }]]):format(PIN,
+        env))).config
+      assert.are.same({ "LOG=debug", "VAULT_PLUGIN_AUTOMTLS_ENABLED=true", "VAULT_PLUGIN_METADATA_MODE=false" },
+        config.env)
+    end
+  end)
+
+  it("names the line of what it cannot take", function()
+    for line, text in pairs { [2] = '{\n  type = "atuh", image = "x", sha256 = "%s" }',
+      [3] = '{\n  type = "auth", image = "x", sha256 = "%s",\n  version = 16 }' } do
+      local _, err = load_policy(text:format(PIN))
+      assert.are.equal(line, err.line, err.message)
+      assert.is_truthy(err.message:find(("jwt.lua:%d: vault: "):format(line), 1, true), err.message)
     end
   end)
 end)

@@ -76,7 +76,7 @@ local MODULES <const> = { "gantry.task", "gantry.task.scheduler", "gantry.task.s
 ---@return table task, table loop
 function virtual_loop.task()
   local core, loop, kept = require "gantry.core", virtual_loop.new(), {}
-  require "gantry.errors"
+  require "gantry.base.errors"
   for _, name in ipairs(MODULES) do kept[name], package.loaded[name] = package.loaded[name], nil end
   package.loaded["gantry.core"] = { loop = { new = function() return loop end } }
   local task = require "gantry.task"

@@ -5,15 +5,16 @@
 --- signal ends the call and stops the plugin; a second one at once.
 
 local core = require "gantry.core"
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
 local json_text = require "gantry.protobuf.json_text"
 local listing = require "gantry.cli.call_list"
-local printable = require "gantry.cli.printable"
-local progress = require "gantry.cli.progress"
-local report = require "gantry.cli.report"
+local policy_options = require "gantry.cli.policy_options"
+local printable = require "gantry.text.printable"
+local progress = require "gantry.text.progress"
+local report = require "gantry.text.report"
 local task = require "gantry.task"
-local units = require "gantry.units"
+local units = require "gantry.base.units"
 local walk = require "gantry.protobuf.walk"
 
 local call = {
@@ -41,6 +42,7 @@ function call.configure(parser)
     end)
   parser:option("--name", "Name of this plugin, instead of the policy's.")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
+  policy_options.site(parser)
 end
 
 ---@param text string
@@ -201,8 +203,9 @@ function call.run(arguments)
   local self = setmetatable({ options = arguments, text = text, interrupted = task.event() }, Run)
   local _, invalid = walk.protect(json_text.read, text)
   if invalid then return self:call_failure(invalid) end
-  local signals <close> = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" }, -- luacheck: ignore signals
+  local signals <close>, err = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" },
     function(name) self:on_signal(name) end)
+  if not signals then return report.failure(err, arguments) end
   return task.run(self.main, self)
 end
 

@@ -4,7 +4,7 @@
 
 local json = require "gantry.json"
 local outline = require "gantry.protobuf.outline"
-local table_text = require "gantry.cli.table_text"
+local table_text = require "gantry.text.table_text"
 
 local listing = {}
 

@@ -3,10 +3,10 @@
 --- cli/control.lua: what the verbs that speak to a running `gantry up` share.
 
 local client = require "gantry.control.client"
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 local json = require "gantry.json"
-local printable = require "gantry.cli.printable"
-local report = require "gantry.cli.report"
+local printable = require "gantry.text.printable"
+local report = require "gantry.text.report"
 
 local control = {}
 
@@ -21,16 +21,17 @@ end
 ---@param arguments table
 ---@param method "GET"|"POST"
 ---@param path string
+---@param wanted gantry.Type of the answer
 ---@param show fun(value: table): integer? prints it; gives the exit code where it is not 0
 ---@return integer exit_code
-function control.ask(arguments, method, path, show)
+function control.ask(arguments, method, path, wanted, show)
   local one, err = client.open(arguments.control)
   if not one then return report.failure(err, arguments) end
-  local value, failure = one:call(method, path)
+  local value, failure = one:call(method, path, wanted)
   one:close()
   if not value then return report.failure(failure, arguments) end
   if arguments.json then
-    io.stdout:write(json.encode(value), "\n")
+    io.stdout:write(json.line(value))
     return exit_codes.OK
   end
   return show(value) or exit_codes.OK
@@ -39,13 +40,18 @@ end
 ---Reads a stream until it ends or the user has enough.
 ---@param arguments table
 ---@param path string
+---@param wanted gantry.Type of each value
 ---@param show fun(value: table): string
 ---@return integer exit_code
-function control.follow(arguments, path, show)
+function control.follow(arguments, path, wanted, show)
   local one, err = client.open(arguments.control)
   if not one then return report.failure(err, arguments) end
-  local ok, failure = one:follow(path, function(value)
-    if arguments.json then io.stdout:write(json.encode(value), "\n") else printable.write_stdout(show(value), "\n") end
+  local ok, failure = one:follow(path, wanted, function(value, line)
+    if arguments.json then
+      io.stdout:write(value and json.line(value) or line .. "\n")
+    else
+      printable.write_stdout(value and show(value) or line, "\n")
+    end
     io.stdout:flush()
   end)
   one:close()
@@ -54,13 +60,16 @@ function control.follow(arguments, path, show)
 end
 
 control.plugin_path = client.plugin_path
+control.types = require("gantry.control.answer").types
 
 ---A plugin after what was done to it: one line, and whether that is what was wanted.
 ---@param wanted string state
 ---@return fun(value: table): integer?
 function control.outcome(wanted)
   return function(value)
-    local more = value.detail and (": " .. value.detail) or value.address and ", unix:" .. value.address.string or ""
+    local address = value.address
+    local more = value.detail and (": " .. value.detail)
+      or address and (", %s:%s"):format(address.network, address.string) or ""
     if value.state == wanted then
       printable.write_stdout(("%s: %s%s\n"):format(value.name, value.state, more))
       return exit_codes.OK

@@ -3,9 +3,10 @@
 --- cli/doctor.lua: `gantry doctor`: what would stop a plugin on this machine, and what to do about it.
 
 local doctor = require "gantry.doctor"
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 local json = require "gantry.json"
-local printable = require "gantry.cli.printable"
+local policy_options = require "gantry.cli.policy_options"
+local printable = require "gantry.text.printable"
 local task = require "gantry.task"
 
 local verb = {
@@ -16,6 +17,7 @@ local verb = {
 function verb.configure(parser)
   parser:argument("policy", "A policy to look at as well."):args("?"):argname("POLICY")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
+  policy_options.site(parser)
 end
 
 local MARK = { ok = "ok", warning = "warning", problem = "PROBLEM" }
@@ -42,7 +44,7 @@ function verb.run(arguments)
   local findings = task.run(doctor.examine, { engine = arguments.engine, policy = arguments.policy })
   local code = exit_code(findings)
   if arguments.json then
-    io.stdout:write(assert(json.encode { ok = code == exit_codes.OK, findings = json.array(findings) }), "\n")
+    io.stdout:write(json.line { ok = code == exit_codes.OK, findings = json.array(findings) })
   else
     print_text(findings)
   end

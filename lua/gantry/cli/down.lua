@@ -14,5 +14,5 @@ return {
   summary = "Stop all plugins of a running gantry up, and gantry up itself. The next gantry up starts them again.",
   examples = "  gantry down",
   configure = function(parser) control.configure(parser) end,
-  run = function(arguments) return control.ask(arguments, "POST", "/v1/down", show) end,
+  run = function(arguments) return control.ask(arguments, "POST", "/v1/down", control.types.down, show) end,
 }

@@ -2,7 +2,7 @@
 --
 --- cli/exec.lua: the help of `gantry exec`. The verb itself is C (src/face): the process that a host holds has no Lua.
 
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 
 local exec = {
   summary = "Stand in for a plugin's binary: a go-plugin host executes this, and its plugin runs in a container. "

@@ -2,13 +2,14 @@
 --
 --- cli/gc.lua: `gantry gc`: removes what killed gantries left behind.
 
-local exit_codes = require "gantry.cli.exit_codes"
+local corpses = require "gantry.supervisor.corpses"
+local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
-local garbage = require "gantry.garbage"
+local garbage = require "gantry.plugin.garbage"
 local json = require "gantry.json"
-local printable = require "gantry.cli.printable"
-local report = require "gantry.cli.report"
-local runtime_dir = require "gantry.runtime_dir"
+local printable = require "gantry.text.printable"
+local report = require "gantry.text.report"
+local runtime_dir = require "gantry.place.runtime_dir"
 
 local gc = {
   summary = "Remove containers and socket directories that no living gantry owns.",
@@ -25,15 +26,23 @@ end
 ---@param done string
 local function print_list(list, done, arguments)
   if arguments.json then
-    io.stdout:write(assert(json.encode { [arguments.dry_run and "found" or "removed"] = json.array(list) }), "\n")
+    io.stdout:write(json.line { [arguments.dry_run and "found" or "removed"] = json.array(list) })
     return
   end
   for _, item in ipairs(list) do printable.write_stdout(done, " ", garbage.describe(item), "\n") end
 end
 
+---What is dead and could not be removed is told of, not counted as a failure: gantry up goes on trying.
+local function tell_corpses()
+  for _, one in ipairs(corpses.recorded()) do
+    printable.write_stderr("gantry: ", corpses.describe(one), "; gantry up tries again\n")
+  end
+end
+
 function gc.run(arguments)
   local engine, err = gantry.engine(arguments.engine)
   if not engine then return report.failure(err, arguments) end
+  tell_corpses()
   local list, unreadable = garbage.find(engine, { runtime_dir = runtime_dir.path(), all = arguments.all })
   if not list then return report.failure(unreadable, arguments) end
   if arguments.dry_run then

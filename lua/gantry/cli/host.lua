@@ -3,11 +3,11 @@
 --- cli/host.lua: the help of `gantry host`. The verb itself is C (src/face/host_command.c): it stays beside the host
 --- for as long as that runs.
 
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 
 local host = {
   summary = "Run a go-plugin host with a temporary directory of its own, for policies with share_tmp = true: hosts "
-    .. "that serve their plugins (Vault, Nomad, Packer, ...) make sockets there.",
+    .. "that serve their plugins (Vault, Nomad, TFLint, ...) make sockets there.",
   examples = "  gantry host -- vault server -config vault.hcl",
 }
 

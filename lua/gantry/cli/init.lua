@@ -3,8 +3,9 @@
 --- cli/init.lua: the command: finds the verb, parses its line, runs it. A verb's file is loaded only when it is used.
 
 local argparse = require "argparse"
-local exit_codes = require "gantry.cli.exit_codes"
-local nearest = require "gantry.nearest"
+local errors = require "gantry.base.errors"
+local exit_codes = require "gantry.text.exit_codes"
+local nearest = require "gantry.base.nearest"
 
 local cli = {}
 
@@ -14,6 +15,7 @@ local GROUPS = {
     { "plan", "show what would be created, with nothing started" },
     { "call", "launch a plugin for one call: JSON in, JSON out" },
     { "check", "check policies" },
+    { "test", "run the tests of policies" },
     { "exec", "stand in for a plugin's binary, for OpenTofu, Vault and other hosts" },
     { "host", "run such a host with a private temporary directory" },
     { "simulate", "show what a policy would decide when its plugin ends" },
@@ -133,6 +135,11 @@ local function usage_error(text)
   return exit_codes.USAGE
 end
 
+---An error object says what the machine refused, such as a descriptor for the loop; all else is a fault.
+local function trace(raised)
+  return errors.is(raised) and raised or debug.traceback(tostring(raised), 2)
+end
+
 ---@param name string
 ---@param ... string its arguments
 ---@return integer exit_code
@@ -142,7 +149,11 @@ local function run_verb(name, ...)
   if not ok then
     return usage_error(("%s (see gantry %s --help)"):format(arguments:gsub("\n", " "), name))
   end
-  return verb.run(arguments)
+  if arguments.site then require("gantry.policy.site").choose(arguments.site) end
+  local ended, code = xpcall(verb.run, trace, arguments)
+  if ended then return code end
+  if errors.is(code) then return require("gantry.text.report").failure(code, arguments) end
+  error(code, 0)
 end
 
 ---The whole command.

@@ -3,13 +3,13 @@
 --- cli/logs.lua: `gantry logs`: the last output of a supervised plugin, and what it prints from now on.
 
 local control = require "gantry.cli.control"
-local hclog = require "gantry.hclog"
+local hclog = require "gantry.base.hclog"
 
 ---@param entry table
 ---@return string
 local function line(entry)
   if not entry.level then return entry.line end
-  return hclog.format { level = entry.level, module = entry.module, message = entry.message,
+  return hclog.format { level = entry.level, module = entry.module, message = entry.message or entry.line,
     fields = entry.fields or {} }
 end
 
@@ -25,6 +25,6 @@ return {
   run = function(arguments)
     local path = ("%s?lines=%d%s"):format(control.plugin_path(arguments.name, "logs"), arguments.lines or 200,
       arguments.follow and "&follow=1" or "")
-    return control.follow(arguments, path, line)
+    return control.follow(arguments, path, control.types.log, line)
   end,
 }

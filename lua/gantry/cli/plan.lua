@@ -2,11 +2,13 @@
 --
 --- cli/plan.lua: `gantry plan`: what a launch would create. The image is looked up, nothing is made.
 
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
 local json = require "gantry.json"
-local printable = require "gantry.cli.printable"
-local report = require "gantry.cli.report"
+local policy_options = require "gantry.cli.policy_options"
+local printable = require "gantry.text.printable"
+local report = require "gantry.text.report"
+local site = require "gantry.policy.site"
 
 local plan = {
   summary = "Show what would be created, with nothing started.",
@@ -18,6 +20,9 @@ function plan.configure(parser)
   parser:argument("arguments", "Passed to the policy as ctx.args."):args("*"):argname("ARGUMENT")
   parser:option("--name", "Name of this plugin, instead of the policy's.")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
+  policy_options.site(parser)
+  policy_options.ctx(parser)
+  parser:flag("--offline", "Ask no engine: it is what --ctx says, and the image is believed.")
 end
 
 ---All leaves of a request as `path = value` lines, sorted.
@@ -39,6 +44,9 @@ local function flatten(value, path, lines)
 end
 
 local function print_text(found)
+  for _, change in ipairs(found.site or {}) do
+    printable.write_stdout(("%s: %s\n"):format(found.name, site.describe(change)))
+  end
   printable.write_stdout(("%s: would create on %s (API %s), from image %s (%s…)\n"):format(found.name, found.engine,
     found.api, found.image, found.image_id:sub(1, 19)))
   local lines = {}
@@ -51,9 +59,10 @@ end
 function plan.run(arguments)
   local found, err = gantry.plan(arguments.policy, {
     engine = arguments.engine, name = arguments.name, args = arguments.arguments, verb = "plan",
+    ctx = arguments.ctx, offline = arguments.offline,
   })
   if not found then return report.failure(err, arguments) end
-  if arguments.json then io.stdout:write(json.encode(found), "\n") else print_text(found) end
+  if arguments.json then io.stdout:write(json.line(found)) else print_text(found) end
   return exit_codes.OK
 end
 

@@ -3,11 +3,12 @@
 --- cli/reattach.lua: `gantry reattach`: what another go-plugin host needs to use a plugin that runs: one of `gantry up`
 --- or `gantry run`, or a container that another host launched.
 
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
 local json = require "gantry.json"
-local reattach = require "gantry.reattach"
-local report = require "gantry.cli.report"
+local reattach = require "gantry.plugin.reattach"
+local report = require "gantry.text.report"
+local shell = require "gantry.base.shell"
 
 local verb = {
   summary = "Print go-plugin's ReattachConfig for a plugin that runs.",
@@ -32,13 +33,6 @@ function verb.configure(parser)
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
 end
 
----Quoted for a shell.
----@param text string
----@return string
-local function quoted(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
 function verb.run(arguments)
   local engine, unreachable = gantry.engine(arguments.engine)
   if not engine then return report.failure(unreachable, arguments) end
@@ -48,10 +42,10 @@ function verb.run(arguments)
   if not found then return report.failure(err, arguments) end
   if arguments.format == "terraform" then
     local address = arguments.provider or reattach.terraform_source(found.name)
-    local text = assert(json.encode { [address] = found.config })
-    io.stdout:write("export TF_REATTACH_PROVIDERS=", quoted(text), "\n")
+    local text = json.line({ [address] = found.config }):gsub("\n$", "")
+    io.stdout:write("export TF_REATTACH_PROVIDERS=", shell.quote(text), "\n")
   else
-    io.stdout:write(assert(json.encode(found.config)), "\n")
+    io.stdout:write(json.line(found.config))
   end
   return exit_codes.OK
 end

@@ -3,8 +3,8 @@
 --- cli/reload.lua: `gantry reload`: has a running supervisor read its policies again.
 
 local control = require "gantry.cli.control"
-local exit_codes = require "gantry.cli.exit_codes"
-local printable = require "gantry.cli.printable"
+local exit_codes = require "gantry.text.exit_codes"
+local printable = require "gantry.text.printable"
 
 ---@param value table
 ---@return integer?
@@ -18,5 +18,5 @@ return {
   summary = "Read the policies of a running gantry up again. Changed files are noticed without it.",
   examples = "  gantry reload",
   configure = function(parser) control.configure(parser) end,
-  run = function(arguments) return control.ask(arguments, "POST", "/v1/reload", show) end,
+  run = function(arguments) return control.ask(arguments, "POST", "/v1/reload", control.types.reload, show) end,
 }

@@ -3,9 +3,10 @@
 --- cli/repl.lua: `gantry repl` and `gantry -e`: a session at the terminal, or of a chunk that comes from elsewhere.
 
 local core = require "gantry.core"
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 local guardian = require "gantry.repl.guardian"
-local report = require "gantry.cli.report"
+local policy_options = require "gantry.cli.policy_options"
+local report = require "gantry.text.report"
 
 local STDIN <const>, STDOUT <const> = 0, 1
 
@@ -20,6 +21,7 @@ function verb.configure(parser)
     :argname("POLICY")
   parser:option("-e --execute", "Run this instead of what is typed."):argname("CODE")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
+  policy_options.site(parser)
 end
 
 ---@return integer exit_code

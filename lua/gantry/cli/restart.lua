@@ -9,6 +9,7 @@ return {
   examples = "  gantry restart jwt",
   configure = function(parser) control.configure(parser, true) end,
   run = function(arguments)
-    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "restart"), control.outcome "ready")
+    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "restart"), control.types.plugin,
+      control.outcome "ready")
   end,
 }

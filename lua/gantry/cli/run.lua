@@ -4,20 +4,23 @@
 --- JSON line to standard output. A signal, or a terminal that is closed, stops it in order; a second one at once.
 
 local core = require "gantry.core"
-local exit_codes = require "gantry.cli.exit_codes"
+local errors = require "gantry.base.errors"
+local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
 local json = require "gantry.json"
-local printable = require "gantry.cli.printable"
-local progress = require "gantry.cli.progress"
-local pull_progress = require "gantry.cli.pull_progress"
-local report = require "gantry.cli.report"
+local policy_options = require "gantry.cli.policy_options"
+local printable = require "gantry.text.printable"
+local progress = require "gantry.text.progress"
+local pull_progress = require "gantry.text.pull_progress"
+local report = require "gantry.text.report"
+local site = require "gantry.policy.site"
 local task = require "gantry.task"
-local writer = require "gantry.cli.writer"
+local writer = require "gantry.text.writer"
 
 local STDOUT <const>, STDERR <const> = 1, 2
 
 -- Seconds without progress after which a reader of what is left gets no more: after one signal, and after several.
-local PATIENCE <const>, LAST_MOMENT <const> = 3, 0.5
+local TIMEOUT <const>, LAST_MOMENT <const> = 3, 0.5
 
 local run = {
   summary = "Launch one plugin and keep it in the foreground until it ends or Ctrl-C is pressed.",
@@ -30,6 +33,7 @@ function run.configure(parser)
   parser:option("--name", "Name of this plugin, instead of the policy's.")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
   parser:flag("--debug", "Keep the container for inspection when the plugin has ended.")
+  policy_options.site(parser)
 end
 
 ---@class gantry.Run what one `gantry run` holds
@@ -63,11 +67,11 @@ end
 ---Gives up on readers that have stopped reading.
 ---@param give_up gantry.Event
 function Run:watch_readers(give_up)
-  local patience = self.signals_seen > 1 and LAST_MOMENT or PATIENCE
+  local timeout = self.signals_seen > 1 and LAST_MOMENT or TIMEOUT
   local held
   repeat
     held = self.out.held + self.writer.held
-    task.sleep(patience)
+    task.sleep(timeout)
   until self.out.held + self.writer.held == held
   give_up:set()
 end
@@ -97,13 +101,24 @@ function Run:launch()
   })
   if not policy then return nil, err end
   self.name = self.options.name or policy.name
+  for _, change in ipairs(self.options.debug and policy.site or {}) do
+    if change.field == "debug" then return nil, errors.new("SITE_REFUSED", "--debug: " .. site.describe(change)) end
+  end
   if self.options.debug then policy.config.debug = policy.config.debug or true end
   self.log = progress.log(self.name, function(text) self.writer:write(self.printable(text)) end)
   return gantry.launch(policy, {
     engine = self.options.engine, name = self.name,
     on_event = function(kind, fields) self:event(kind, fields) end,
-    on_output = function(stream, bytes) self.log:feed(stream, bytes) end,
+    on_output = function(stream, bytes, plugin) self:output(plugin, stream, bytes) end,
   })
+end
+
+---@param plugin gantry.Plugin maybe not ready yet
+---@param stream "stdout"|"stderr"
+---@param bytes string
+function Run:output(plugin, stream, bytes)
+  self.source = plugin
+  self.log:feed(stream, bytes)
 end
 
 ---Launches, unless a signal comes first.
@@ -119,10 +134,10 @@ end
 ---@return integer exit_code
 function Run:follow()
   task.first(function() return self.plugin:wait() end, function() return self.stop_requested:wait() end)
-  if self.stop_requested:is_set() then self.plugin:stop() end
+  if self.stop_requested:is_set() then self.plugin:end_life() end
   self.log:finish()
   local ended = self.plugin.exit
-  if ended.requested then return exit_codes.OK end
+  if ended.requested and ended.cause ~= "engine_error" then return exit_codes.OK end
   return ended.code == 0 and exit_codes.OK or exit_codes.ENDED
 end
 
@@ -137,7 +152,7 @@ function Run:main()
   end
   self.plugin = plugin
   self.writer:settle(1)
-  self.out:write(json.encode(plugin:describe()) .. "\n")
+  self.out:write(json.line(plugin:describe()))
   local code = self:follow()
   self:drain()
   return code
@@ -147,14 +162,16 @@ function run.run(arguments)
   local self = setmetatable({ options = arguments, signals_seen = 0, stop_requested = task.event(),
     printable = printable.filter(STDERR) }, Run)
   self.writer = writer.new(STDERR, {
-    on_full = function() if self.plugin then self.plugin:pause_output() end end,
-    on_drained = function() if self.plugin then self.plugin:resume_output() end end,
+    on_full = function() if self.source then self.source:pause_output() end end,
+    on_drained = function() if self.source then self.source:resume_output() end end,
   })
   self.out = writer.new(STDOUT, { on_lost = function(err)
     self.writer:write(("%s: warning: standard output takes no more (%s)\n"):format(self.name, err.message))
   end })
-  local signals <close> = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" }, -- luacheck: ignore signals
+  local signals <close>, deaf = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" },
     function(name) self:on_signal(name) end)
+  if not signals then return report.failure(deaf, arguments) end
+  task.on_error = function(err) self.writer:write(("gantry: a fault of gantry: %s\n"):format(errors.text(err))) end
   return task.run(self.main, self)
 end
 

@@ -10,6 +10,8 @@ local service_manager = {}
 
 -- The first descriptor that is handed over.
 local FIRST_DESCRIPTOR <const> = 3
+-- Seconds that a start may take beyond what was allowed, from each time that it tells what it waits for.
+local PATIENCE <const> = 60
 
 ---@class gantry.ServiceManager
 ---@field socket string? where it listens
@@ -62,6 +64,12 @@ function ServiceManager:keep_alive()
   end
 end
 
+---Tells what keeps it from being ready, and that this may take its time: to be called again while it does.
+---@param what string
+function ServiceManager:waiting(what)
+  self:tell("STATUS=waits for " .. what, ("EXTEND_TIMEOUT_USEC=%d"):format(PATIENCE * 1000000))
+end
+
 ---@param units table<string, { state: string }>
 ---@return string such as "3 ready, 1 backoff"
 local function summary(units)
@@ -76,8 +84,8 @@ end
 function ServiceManager:status(units)
   if not self.socket then return end
   local text = summary(units)
-  if text ~= self.told then
-    self.told = text
+  if text ~= self.reported then
+    self.reported = text
     self:tell("STATUS=" .. text)
   end
 end

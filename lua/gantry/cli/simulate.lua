@@ -2,13 +2,13 @@
 --
 --- cli/simulate.lua: `gantry simulate`: what a policy would decide on ends that are made up, on a clock of its own.
 
-local exit_codes = require "gantry.cli.exit_codes"
+local exit_codes = require "gantry.text.exit_codes"
 local json = require "gantry.json"
-local printable = require "gantry.cli.printable"
-local report = require "gantry.cli.report"
-local table_text = require "gantry.cli.table_text"
-local text = require "gantry.restart.text"
-local units = require "gantry.units"
+local policy_options = require "gantry.cli.policy_options"
+local printable = require "gantry.text.printable"
+local report = require "gantry.text.report"
+local simulation = require "gantry.text.simulation"
+local units = require "gantry.base.units"
 
 local simulate = {
   summary = "Show what a policy would decide when its plugin ends, with nothing started.",
@@ -79,17 +79,8 @@ function simulate.configure(parser)
   end
   parser:option("--seed", "For the jitter: each seed gives one sequence."):argname("N"):convert(math.tointeger)
   parser:option("--engine", "The engine that policies see in ctx.engine."):argname("URL")
-end
-
----@param steps gantry.SimulatedStep[]
----@return string lines
-function simulate.format(steps)
-  local rows = { { "AT", "GEN", "END", "UP", "DECISION", "CHANGES" } }
-  for _, step in ipairs(steps) do
-    rows[#rows + 1] = { units.format_seconds(step.at), tostring(step.generation), text.exit_short(step.exit),
-      units.format_seconds(step.exit.uptime), text.decision(step.decision), text.changes(step.decision.changes) }
-  end
-  return table_text.format(rows)
+  policy_options.site(parser)
+  policy_options.ctx(parser)
 end
 
 local function print_json(steps)
@@ -101,7 +92,7 @@ local function print_json(steps)
       floor = decision.floor, changes = decision.changes, scope = decision.scope,
       fault = decision.fault and { code = decision.fault.code, message = decision.fault.message } } }
   end
-  io.stdout:write(json.encode { steps = json.array(list) }, "\n")
+  io.stdout:write(json.line { steps = json.array(list) })
 end
 
 function simulate.run(arguments)
@@ -110,10 +101,10 @@ function simulate.run(arguments)
     io.stderr:write("gantry: say how it ends, such as --oom 3 or --exit 1x5 (see gantry simulate --help)\n")
     return exit_codes.USAGE
   end
-  local steps, err = require("gantry.simulate").run(arguments.policy, ends,
-    { engine = arguments.engine, seed = arguments.seed })
+  local steps, err = require("gantry.supervisor.simulate").run(arguments.policy, ends,
+    { engine = arguments.engine, ctx = arguments.ctx, seed = arguments.seed })
   if not steps then return report.failure(err, arguments) end
-  if arguments.json then print_json(steps) else printable.write_stdout(simulate.format(steps)) end
+  if arguments.json then print_json(steps) else printable.write_stdout(simulation.format(steps)) end
   return exit_codes.OK
 end
 

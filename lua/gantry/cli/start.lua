@@ -9,6 +9,7 @@ return {
   examples = "  gantry start jwt",
   configure = function(parser) control.configure(parser, true) end,
   run = function(arguments)
-    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "start"), control.outcome "ready")
+    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "start"), control.types.plugin,
+      control.outcome "ready")
   end,
 }

@@ -9,6 +9,7 @@ return {
   examples = "  gantry stop jwt",
   configure = function(parser) control.configure(parser, true) end,
   run = function(arguments)
-    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "stop"), control.outcome "stopped")
+    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "stop"), control.types.plugin,
+      control.outcome "stopped")
   end,
 }

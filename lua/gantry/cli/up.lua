@@ -5,22 +5,25 @@
 
 local control = require "gantry.control"
 local core = require "gantry.core"
-local exit_codes = require "gantry.cli.exit_codes"
+local errors = require "gantry.base.errors"
+local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
-local hclog = require "gantry.hclog"
+local hclog = require "gantry.base.hclog"
 local json = require "gantry.json"
 local log_files = require "gantry.supervisor.log_files"
 local paths = require "gantry.supervisor.paths"
-local printable = require "gantry.cli.printable"
-local progress = require "gantry.cli.progress"
-local report = require "gantry.cli.report"
+local policy_options = require "gantry.cli.policy_options"
+local printable = require "gantry.text.printable"
+local progress = require "gantry.text.progress"
+local report = require "gantry.text.report"
 local service_manager = require "gantry.cli.service_manager"
 local supervisor = require "gantry.supervisor"
 local task = require "gantry.task"
-local tidying = require "gantry.cli.tidying"
-local writer = require "gantry.cli.writer"
+local memory_trim = require "gantry.cli.memory_trim"
+local writer = require "gantry.text.writer"
 
 local STDERR <const> = 2
+local LAST_WORDS <const> = 5 -- seconds for a slow reader to take what it has not read in the end
 local GARBAGE_PAUSE <const> = 150 -- per cent of what is in use, before the collector begins anew
 
 local up = {
@@ -38,6 +41,7 @@ function up.configure(parser)
     :default "text"
   parser:option("--log-dir", "Write the plugins' output to files in here too, a file a plugin, rotated at 10 MiB.")
     :argname("DIR")
+  policy_options.site(parser)
 end
 
 ---@class gantry.Up
@@ -45,10 +49,17 @@ end
 local Up = {}
 Up.__index = Up
 
+---What stands in the place of what was not taken from it: `gantry logs` and `gantry why` have the last of it.
+function Up:left_out(bytes)
+  local text = ("%d bytes are left out here: the reader is too slow"):format(bytes)
+  if self.options.log_format ~= "json" then return ("gantry: lost: %s\n"):format(text) end
+  return json.line { time = os.time(), kind = "lost", message = text }
+end
+
 function Up:event(event)
   if self.options.log_format == "json" then
-    return self.writer:write(json.encode { time = event.time, plugin = event.plugin, kind = event.kind,
-      message = event.text } .. "\n")
+    return self.writer:write(json.line { time = event.time, plugin = event.plugin, kind = event.kind,
+      message = event.text })
   end
   self.writer:write(self.printable(("%s: %s: %s\n"):format(event.plugin or "gantry", event.kind, event.text)))
 end
@@ -56,24 +67,23 @@ end
 ---@param name string
 ---@param stream string
 ---@param line string
-function Up:json_line(name, stream, line)
+---@return string
+local function json_line(name, stream, line)
   local entry = hclog.parse(line)
-  self.writer:write(json.encode { time = os.time(), plugin = name, kind = "output", stream = stream,
+  return json.line { time = os.time(), plugin = name, kind = "output", stream = stream,
     level = entry.level, module = entry.module, message = entry.message,
-    fields = next(entry.fields) and entry.fields or nil } .. "\n")
+    fields = next(entry.fields) and entry.fields or nil }
 end
 
-function Up:output(name, stream, bytes)
-  if self.files then self.files:feed(name, stream, bytes) end
-  if self.writer.held > 4 * 1024 * 1024 then return end -- nobody reads: `gantry logs` has the last of it
-  if self.options.log_format == "json" then
-    local key = name .. "/" .. stream
-    self.logs[key] = self.logs[key] or core.lines.new(64 * 1024)
-    return self.logs[key]:feed(bytes, function(line) self:json_line(name, stream, line) end)
-  end
-  self.logs[name] = self.logs[name]
-    or progress.log(name, function(text) self.writer:write(self.printable(text)) end)
-  self.logs[name]:feed(stream, bytes)
+---@param name string the plugin's
+---@param stream "stdout"|"stderr"
+---@param lines string[]
+function Up:show(name, stream, lines)
+  if self.files then self.files:add(name, stream, lines) end
+  if self.options.log_format ~= "json" then return self.writer:write(self.printable(progress.output(name, lines))) end
+  local out = {}
+  for i, line in ipairs(lines) do out[i] = json_line(name, stream, line) end
+  self.writer:write(table.concat(out))
 end
 
 function Up:on_signal(name)
@@ -84,6 +94,7 @@ function Up:on_signal(name)
 end
 
 function Up:reload()
+  if not self.started then return end -- they are read as soon as the engine is there
   self.manager:tell("RELOADING=1", ("MONOTONIC_USEC=%d"):format(core.loop.clock() * 1000000 // 1 | 0))
   local ok, err = self.supervisor:reload()
   if not ok then self.supervisor:tell("warning", "the policies cannot be read again: " .. err.message) end
@@ -121,30 +132,41 @@ end
 function Up:main()
   local writable, no_files = self:open_files()
   if not writable then return nil, no_files end
-  local engine, unreachable = gantry.engine(self.options.engine)
-  if not engine then return nil, unreachable end
-  local made, err = supervisor.new {
-    directory = self.options.directory, engine = engine, state_dir = self.options.state,
+  local made, err
+  made, err = supervisor.new {
+    directory = self.options.directory, state_dir = self.options.state,
+    connect = function() return gantry.engine(self.options.engine) end,
+    on_waiting = function(failure) self.manager:waiting("an engine: " .. failure.message) end,
     fault_point = os.getenv "GANTRY_FAULT_POINT",
-    on_started = function() self.manager:tell "READY=1" end,
+    on_started = function()
+      self.started = true
+      self.manager:status(made.units)
+      self.manager:tell "READY=1"
+    end,
     on_state = function(units)
       self.manager:status(units)
-      self.tidying:note()
+      self.memory_trim:note()
     end,
     on_event = function(event) self:event(event) end,
-    on_output = function(name, stream, bytes) self:output(name, stream, bytes) end,
+    on_lines = function(name, stream, lines) self:show(name, stream, lines) end,
   }
   if not made then return nil, err end
   self.supervisor = made
+  task.on_error = function(failure) made:tell("fault", "a fault of gantry: " .. errors.text(failure)) end
   local serving, refused = self:serve()
   if not serving then return nil, refused end
   self:event { time = os.time(), kind = "state", text = ("supervises %s, control socket %s"):format(made.directory,
     self.server.path or "handed over") }
-  local signals <close> = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" }, -- luacheck: ignore signals
+  local signals <close>, deaf = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" },
     function(name) self:on_signal(name) end)
+  if not signals then
+    self.server:close()
+    made:close()
+    return nil, deaf
+  end
   local scope <close> = task.scope()
   scope:spawn(self.manager.keep_alive, self.manager)
-  scope:spawn(self.tidying.run, self.tidying)
+  scope:spawn(self.memory_trim.run, self.memory_trim)
   local ok, failure = made:run()
   self.server:close()
   made:close()
@@ -154,11 +176,15 @@ end
 function up.run(arguments)
   -- It lives long and mostly rests: garbage is better given back than kept for speed.
   collectgarbage("incremental", GARBAGE_PAUSE)
-  local self = setmetatable({ options = arguments, logs = {}, manager = service_manager.new(),
-    tidying = tidying.new(), printable = printable.filter(STDERR) }, Up)
-  self.writer = writer.new(STDERR)
-  local ok, err = task.run(self.main, self)
-  self.writer:flush()
+  local self = setmetatable({ options = arguments, manager = service_manager.new(),
+    memory_trim = memory_trim.new(), printable = printable.filter(STDERR) }, Up)
+  self.writer = writer.new(STDERR, { left_out = function(bytes) return self:left_out(bytes) end })
+  local ok, err = task.run(function()
+    local ended, failure = self:main()
+    self.writer:settle(LAST_WORDS)
+    return ended, failure
+  end)
+  task.on_error = nil
   if not ok then return report.failure(err, arguments) end
   return exit_codes.OK
 end

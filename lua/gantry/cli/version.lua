@@ -3,7 +3,7 @@
 --- cli/version.lua: `gantry version`.
 
 local json = require "gantry.json"
-local version = require "gantry.version"
+local version = require "gantry.base.version"
 
 return {
   summary = "Show the version of gantry and of its Lua.",
@@ -11,7 +11,7 @@ return {
   configure = function() end,
   run = function(arguments)
     if arguments.json then
-      io.stdout:write(json.encode { gantry = version, lua = _VERSION }, "\n")
+      io.stdout:write(json.line { gantry = version, lua = _VERSION })
     else
       io.stdout:write(("gantry %s (%s)\n"):format(version, _VERSION))
     end

@@ -3,7 +3,8 @@
 --- cli/why.lua: `gantry why`: what happened to a plugin, and why what was done about it was done.
 
 local control = require "gantry.cli.control"
-local printable = require "gantry.cli.printable"
+local printable = require "gantry.text.printable"
+local words = require "gantry.base.words"
 
 ---@param time number
 ---@return string with the day where it is another one
@@ -15,7 +16,8 @@ end
 ---@param value table
 local function print_entries(value)
   for _, entry in ipairs(value.entries) do
-    printable.write_stdout(("%s  %-8s  %s\n"):format(clock_time(entry.time), entry.kind, entry.text))
+    printable.write_stdout(("%s  %s  %s\n"):format(clock_time(entry.time), words.pad(entry.kind, 8),
+      entry.text))
   end
 end
 
@@ -24,6 +26,7 @@ return {
   examples = "  gantry why jwt\n  gantry why --json jwt | jq .entries[-1]",
   configure = function(parser) control.configure(parser, true) end,
   run = function(arguments)
-    return control.ask(arguments, "GET", control.plugin_path(arguments.name, "why"), print_entries)
+    return control.ask(arguments, "GET", control.plugin_path(arguments.name, "why"), control.types.why,
+      print_entries)
   end,
 }

@@ -2,15 +2,21 @@
 --
 --- control/client.lua: speaks to a running supervisor.
 
+local answers = require "gantry.control.answer"
+local c_module = require "gantry.base.c_module"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 local paths = require "gantry.supervisor.paths"
 local task = require "gantry.task"
+local types = require "gantry.base.types"
 
 local client = {}
 
 local CONNECT_TIMEOUT <const> = 10
+
+-- The longest line of a stream of values.
+local LONGEST_VALUE <const> = 16 * 1024 * 1024
 
 ---@class gantry.ControlClient
 local Client = {}
@@ -20,7 +26,9 @@ Client.__index = Client
 ---@return gantry.ControlClient?, gantry.Error?
 function client.open(path)
   path = path or paths.control()
-  local http, err = core.http.new(task.loop(), { url = "http://gantry", unix_socket = path })
+  local module, missing = c_module.load "http"
+  if not module then return nil, missing end
+  local http, err = module.new(task.loop(), { url = "http://gantry", unix_socket = path })
   if not http then return nil, err end
   return setmetatable({ http = http, path = path }, Client)
 end
@@ -95,11 +103,14 @@ end
 
 ---@param method "GET"|"POST"
 ---@param path string
+---@param wanted gantry.Type
 ---@return table? value, gantry.Error? err
-function Client:call(method, path)
+function Client:call(method, path, wanted)
   local response, err = exchange(self, method, path)
   if not response then return nil, err end
-  return json.decode(response.body)
+  local value, broken = json.decode(response.body or "")
+  if value == nil then return nil, broken:wrap("the answer of gantry up at " .. self.path) end
+  return answers.read(value, wanted, path)
 end
 
 ---A path with a plugin's name in it.
@@ -113,20 +124,15 @@ end
 
 ---Reads a stream of JSON lines until it ends.
 ---@param path string
----@param take fun(value: table)
+---@param wanted gantry.Type of each
+---@param take fun(value: table?, line: string) value is nil for a line that does not fit
 ---@return boolean? ended, gantry.Error? err
-function Client:follow(path, take)
-  local held = ""
-  local response, err = exchange(self, "GET", path, function(bytes)
-    held = held .. bytes
-    local from = 1
-    for line, next_from in held:gmatch("([^\n]*)\n()") do
-      local value = line ~= "" and json.decode(line)
-      if value then take(value) end
-      from = next_from
-    end
-    held = held:sub(from)
-  end)
+function Client:follow(path, wanted, take)
+  local lines = core.lines.new(LONGEST_VALUE)
+  local function on_line(line)
+    if line ~= "" then take((types.first_finding(wanted, (json.decode(line)), "it")), line) end
+  end
+  local response, err = exchange(self, "GET", path, function(bytes) lines:feed(bytes, on_line) end)
   if not response then return nil, err end
   return true
 end

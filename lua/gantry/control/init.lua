@@ -3,15 +3,16 @@
 --- control: the supervisor's API: HTTP with JSON on a Unix socket. Whoever may open the socket may do all of it. Each
 --- request has a task of its own; a request that waits holds up no other.
 
-local core = require "gantry.core"
-local errors = require "gantry.errors"
+local c_module = require "gantry.base.c_module"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 local routes = require "gantry.control.routes"
 local task = require "gantry.task"
 
 local control = {}
 
-local STATUS = { PLUGIN_UNKNOWN = 404, NOT_FOUND = 404, METHOD_NOT_ALLOWED = 405, REQUEST_INVALID = 400 }
+local STATUS = { PLUGIN_UNKNOWN = 404, NOT_FOUND = 404, METHOD_NOT_ALLOWED = 405, REQUEST_INVALID = 400,
+  SUPERSEDED = 409, STOP_FAILED = 502, ENDING = 503 }
 
 ---@class gantry.ControlServer
 local Server = {}
@@ -21,7 +22,7 @@ Server.__index = Server
 ---@param status integer
 ---@param value table
 local function answer(request, status, value)
-  request:answer(status, "application/json", json.encode(value) .. "\n")
+  request:answer(status, "application/json", json.line(value))
 end
 
 ---@param request any
@@ -39,7 +40,7 @@ local function handle(self, request)
     if errors.is(result, "CANCELLED") then
       return refuse(request, errors.new("ENDING", "gantry up is ending"))
     end
-    return refuse(request, errors.new("FAULT", "a fault of gantry: " .. tostring(result)))
+    return refuse(request, errors.new("FAULT", "a fault of gantry: " .. errors.text(result)))
   end
   if err then return refuse(request, err) end
   if type(result) == "string" then return request:answer(200, "text/plain; version=0.0.4", result) end
@@ -55,15 +56,17 @@ end
 ---@param options gantry.ControlOptions
 ---@return gantry.ControlServer?, gantry.Error?
 function control.serve(supervisor, options)
+  local module, missing = c_module.load "control"
+  if not module then return nil, missing end
   local fd = options.descriptor
   if not fd then
-    local made, err = core.control.listen(options.path, tonumber("660", 8), options.group)
+    local made, err = module.listen(options.path, tonumber("660", 8), options.group)
     if not made then return nil, err end
     fd = made
   end
   local self = setmetatable({ supervisor = supervisor, path = not options.descriptor and options.path or nil,
     scope = task.detached_scope() }, Server)
-  local server, failure = core.control.open(task.loop(), fd, function(request)
+  local server, failure = module.open(task.loop(), fd, function(request)
     self.scope:spawn(handle, self, request)
   end)
   if not server then return nil, failure end

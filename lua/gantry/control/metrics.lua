@@ -41,6 +41,15 @@ local function head(lines, name, kind, help)
   lines[#lines + 1] = ("# TYPE %s %s"):format(name, kind)
 end
 
+-- What the format has for characters that a label's value cannot hold as they are.
+local ESCAPES <const> = { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }
+
+---@param value string of a label
+---@return string
+local function escaped(value)
+  return (value:gsub('[\\"\n]', ESCAPES))
+end
+
 ---@param supervisor gantry.Supervisor
 ---@return string
 function metrics.text(supervisor)
@@ -48,7 +57,8 @@ function metrics.text(supervisor)
   for _, metric in ipairs(PER_PLUGIN) do
     head(lines, metric[1], metric[2], metric[3])
     for _, one in ipairs(units) do
-      lines[#lines + 1] = ("%s{plugin=%q} %.14g"):format(metric[1], one.name, metric[4](one))
+      lines[#lines + 1] = ("%s{plugin=\"%s\"} %.14g"):format(metric[1], escaped(one.name),
+        metric[4](one))
     end
   end
   head(lines, "gantry_launches_under_way", "gauge", "Launches under way.")

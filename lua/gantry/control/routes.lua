@@ -3,20 +3,19 @@
 --- control/routes.lua: the paths of the API. A route gives the value to answer with, or nil and an error, or answers by
 --- itself and gives nothing.
 
-local errors = require "gantry.errors"
-local hclog = require "gantry.hclog"
+local errors = require "gantry.base.errors"
+local hclog = require "gantry.base.hclog"
 local json = require "gantry.json"
 local metrics = require "gantry.control.metrics"
 local stream = require "gantry.control.stream"
 local task = require "gantry.task"
-local version = require "gantry.version"
+local version = require "gantry.base.version"
 local view = require "gantry.supervisor.view"
 
 local routes = {}
 
 local DEFAULT_LINES <const>, MOST_LINES <const> = 200, 100000
--- Seconds that an answer waits for a plugin to be where it is to be.
-local PATIENCE <const> = 300
+-- Seconds for the last answer to go out.
 local LAST_ANSWER <const> = 0.2
 
 ---@param request any
@@ -27,41 +26,15 @@ local function flag(request, name)
   return value ~= nil and value ~= "0" and value ~= "false"
 end
 
----Waits until the unit has come to rest or is ready; what it is then is the answer.
----@param supervisor gantry.Supervisor
----@param one gantry.Unit
----@param settled fun(): boolean
-local function settle(supervisor, one, settled)
-  task.deadline(PATIENCE, function() supervisor:await(settled) end)
-  return view.of(one)
-end
-
----A start has gone well, or a decision has been made on its failure.
-local function start_and_wait(supervisor, one, act)
-  local generation = one.restart.generation
-  act()
-  return settle(supervisor, one, function()
-    if one.blocked or one.state == "ready" and one.restart.generation > generation then return true end
-    return one.decision ~= nil and one.decision.generation ~= nil and one.decision.generation > generation
-  end)
-end
-
-local ACTIONS = {}
-
-function ACTIONS.start(supervisor, one)
-  if one.plugin and one.wanted == "up" then return view.of(one) end
-  return start_and_wait(supervisor, one, function() one:start "started by hand" end)
-end
-
-function ACTIONS.stop(supervisor, one)
-  one:stop "stopped by hand"
-  return settle(supervisor, one, function() return one.state == "stopped" or one.state == "failed" end)
-end
-
-function ACTIONS.restart(supervisor, one)
-  return start_and_wait(supervisor, one, function()
-    if one.plugin then one:restart_for("manual", "restarted by hand") else one:start "started by hand" end
-  end)
+---Asks a unit, and answers with what came of it once it has settled.
+---@param verb "start"|"stop"|"restart"
+---@return fun(supervisor: gantry.Supervisor, one: gantry.Unit): table?, gantry.Error?
+local function act(verb)
+  return function(_, one)
+    local settled, err = one:ask(verb)
+    if not settled then return nil, err end
+    return view.of(one)
+  end
 end
 
 ---@param entry gantry.LogEntry
@@ -73,14 +46,37 @@ local function log_line(entry, name)
     module = parsed.module, message = parsed.message, fields = next(parsed.fields) and parsed.fields or nil }
 end
 
+---@param what string in the plural
+---@param count integer
+---@return string
+local function left_out(what, count)
+  return ("%d %s are left out here: they were not read in time"):format(count, what)
+end
+
+---What stands in the place of lines that are lost.
+---@param name string
+---@param content string
+---@return table
+local function lost_line(name, content)
+  return log_line({ time = os.time(), stream = "stderr", line = "gantry: " .. content }, name)
+end
+
 local function logs(_, one, request)
-  local count = math.tointeger(tonumber(request:argument "lines" or DEFAULT_LINES))
-  if not count or count < 0 then return nil, errors.new("REQUEST_INVALID", "lines must be a whole number") end
-  local first = {}
-  for i, entry in ipairs(one.output:last_lines(math.min(count, MOST_LINES))) do first[i] = log_line(entry, one.name) end
-  stream.run(request, first, flag(request, "follow") and function(take)
-    return one.output:follow(function(entry) take(log_line(entry, one.name)) end)
-  end or nil)
+  local text = request:argument "lines" or tostring(DEFAULT_LINES)
+  local count = text:find "^%d+$" and math.tointeger(tonumber(text))
+  if not count then return nil, errors.new("REQUEST_INVALID", "lines must be a whole number") end
+  local kept = one.log:last_lines(math.min(count, MOST_LINES))
+  local dropped = one.log.first - 1
+  if dropped > 0 and count > #kept then
+    table.insert(kept, 1, { time = os.time(), stream = "stderr",
+      line = ("gantry: %d earlier lines are not kept"):format(dropped) })
+  end
+  stream.run(request, {
+    first = kept,
+    subscribe = flag(request, "follow") and function(take) return one.log:follow(take) end or nil,
+    show = function(entry) return log_line(entry, one.name) end,
+    lost = function(lines) return lost_line(one.name, left_out("lines", lines)) end,
+  })
 end
 
 ---@param journal gantry.Journal
@@ -92,7 +88,7 @@ end
 local OF_PLUGIN = {
   ["GET "] = function(_, one) return view.of(one) end,
   ["GET logs"] = logs, ["GET why"] = function(_, one) return why(one.name, one.journal, one.state) end,
-  ["POST start"] = ACTIONS.start, ["POST stop"] = ACTIONS.stop, ["POST restart"] = ACTIONS.restart,
+  ["POST start"] = act "start", ["POST stop"] = act "stop", ["POST restart"] = act "restart",
 }
 
 ---@param supervisor gantry.Supervisor
@@ -104,10 +100,11 @@ local function reload(supervisor)
   return { plugins = json.array(view.all(supervisor)), findings = json.array(findings) }
 end
 
----Answers once all are down; the supervisor ends when the answer had time to go out.
+---Answers once all are down; the supervisor ends when the answer had time to go out. It does not while one runs on.
 local function down(supervisor, request)
-  local names = supervisor:stop_all()
-  request:answer(200, "application/json", json.encode { stopped = json.array(names) } .. "\n")
+  local names, refused = supervisor:stop_all()
+  if refused then return nil, refused end
+  request:answer(200, "application/json", json.line { stopped = json.array(names) })
   supervisor.scope:spawn(function()
     task.sleep(LAST_ANSWER)
     supervisor:leave()
@@ -116,12 +113,18 @@ end
 
 local TOP = {
   ["GET /v1"] = function(supervisor)
-    return { version = version, directory = supervisor.directory, engine = supervisor.engine.endpoint.name }
+    local engine = supervisor.engine
+    return { version = version, directory = supervisor.directory, engine = engine and engine.endpoint.name }
   end,
   ["GET /v1/plugins"] = function(supervisor) return { plugins = json.array(view.all(supervisor)) } end,
   ["GET /v1/metrics"] = function(supervisor) return metrics.text(supervisor) end,
   ["GET /v1/events"] = function(supervisor, request)
-    stream.run(request, {}, function(take) return supervisor:subscribe(take) end)
+    stream.run(request, {
+      first = {},
+      subscribe = function(take) return supervisor:subscribe(take) end,
+      show = function(event) return event end,
+      lost = function(events) return { time = os.time(), kind = "warning", text = left_out("events", events) } end,
+    })
   end,
   ["POST /v1/reload"] = reload,
   ["POST /v1/down"] = down,

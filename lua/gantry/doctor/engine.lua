@@ -2,6 +2,8 @@
 --
 --- doctor/engine.lua: what the engine is, what its runtimes can, and what it ignores.
 
+local confinement = require "gantry.place.confinement"
+local hardening = require "gantry.engine.hardening"
 local runtimes = require "gantry.engine.runtimes"
 local system = require("gantry.core").system
 
@@ -32,6 +34,38 @@ local function check_rootless(self)
   else
     self:ok("rootless", "root in its containers is you; a plugin that is another user there needs rootless = true")
   end
+end
+
+---@param self gantry.Examination
+local function check_users(self)
+  if not self.description.remapped then return end
+  local found = hardening.read(self.info).remapped
+  local wanted = self.policy and self.policy.config.userns_mode
+  if wanted == "host" then
+    return self:ok("userns", "the policy keeps its plugin's users out of the engine's mapping (userns-remap)")
+  elseif not found.gid then
+    return self:problem("userns", "the engine maps its containers' users to others (userns-remap) and does not say to "
+      .. "whom", "set userns_mode = \"host\" in policies")
+  end
+  self:warn("userns", ("user N in its containers is user %d + N here (userns-remap): sockets are shared by ACLs, but "
+    .. "what a policy mounts or shares opens to its plugin as to a stranger"):format(found.uid),
+    "set userns_mode = \"host\" in policies that share files, or whose plugins call their host back")
+end
+
+---@param self gantry.Examination
+local function check_modules(self)
+  local own = confinement.own()
+  if own then
+    self:warn("confinement", ("this process is held to '%s' by %s"):format(own.label, own.module),
+      ("allow it to connect to sockets below %s"):format(self.runtime_dir))
+  end
+  if self.description.apparmor then
+    self:ok("AppArmor", "the engine's own profile lets plugins make their sockets; another one (security_opt) has to")
+  end
+  if not self.description.selinux then return end
+  self:ok("SELinux", "socket directories get a label that containers may open; a mount of a policy does where it has "
+    .. "relabel = \"shared\" or \"private\", and a plugin that calls its host back needs security_opt = "
+    .. "{ \"label=disable\" }")
 end
 
 ---@param self gantry.Examination
@@ -98,6 +132,8 @@ end
 function engine_checks.run(self)
   tell_engine(self)
   check_rootless(self)
+  check_users(self)
+  check_modules(self)
   check_limits(self)
   check_runtimes(self)
   check_podman(self)

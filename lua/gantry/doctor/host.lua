@@ -3,9 +3,13 @@
 --- doctor/host.lua: this machine: runtime directory, its path's length, its file system, whether the engine sees it,
 --- groups, state directory, libraries, and what killed gantries left.
 
+local answers = require "gantry.engine.answer"
+local c_module = require "gantry.base.c_module"
 local core = require "gantry.core"
-local garbage = require "gantry.garbage"
-local state_dir = require "gantry.state_dir"
+local corpses = require "gantry.supervisor.corpses"
+local garbage = require "gantry.plugin.garbage"
+local state_dir = require "gantry.place.state_dir"
+local view = require "gantry.engine.view"
 
 local host_checks = {}
 
@@ -45,36 +49,25 @@ local function check_runtime_dir(self)
   return true
 end
 
----Whether this process has its own /tmp, as systemd's PrivateTmp gives it.
----@param path string
----@return boolean
-local function in_private_tmp(path)
-  local folder = path:match("^/tmp/") and "/tmp" or path:match("^/var/tmp/") and "/var/tmp"
-  local file = folder and io.open("/proc/self/mountinfo")
-  if not file then return false end
-  for line in file:lines() do
-    local root, target = line:match("^%S+ %S+ %S+ (%S+) (%S+)")
-    if target == folder and root:find("systemd-private-", 1, true) then
-      file:close()
-      return true
-    end
-  end
-  file:close()
-  return false
-end
-
+---A /tmp of this service's own: the runtime directory must not be in it, and a host's temporary files are.
 ---@param self gantry.Examination
 local function check_private_tmp(self)
+  if not self.engine then return end
   local root = root_of(self)
-  if not in_private_tmp(root .. "/") then return end
-  self:problem("PrivateTmp", ("%s is in a /tmp of this service's own, which the engine does not see"):format(root),
-    "set GANTRY_RUNTIME_DIR to a folder outside of /tmp, or PrivateTmp=no in the unit")
+  local folder = view.hidden(self.engine, root)
+  if folder then
+    self:problem("PrivateTmp", ("%s: %s"):format(root, view.describe(folder)), view.REMEDY)
+  elseif view.hidden(self.engine, "/tmp") then
+    self:warn("PrivateTmp", view.describe "/tmp", "where plugins need share_tmp, run the host as `gantry host -- "
+      .. "COMMAND`")
+  end
 end
 
 ---@param self gantry.Examination
 ---@return string? image that is on the engine, for a container that is never started
 local function any_image(self)
-  local list = self.engine:call("GET", "/images/json", { action = "list images" })
+  local list = self.engine:call("GET", "/images/json", { action = "list images",
+    type = answers.types.images })
   return list and list[1] and list[1].Id
 end
 
@@ -91,8 +84,8 @@ local function check_visible(self, directory)
     self.engine:remove(created.Id)
     return self:ok("visibility", "the engine sees the runtime directory")
   end
-  self:problem("visibility", err.message, "the engine must run on this machine and see " .. root_of(self)
-    .. "; a service with PrivateTmp=yes needs a GANTRY_RUNTIME_DIR outside of /tmp")
+  self:problem("visibility", err.message, ("the engine must run on this machine and see %s; where it has folders of "
+    .. "its own, %s"):format(root_of(self), view.REMEDY))
 end
 
 ---@param self gantry.Examination
@@ -100,11 +93,15 @@ end
 local function check_acl(self, directory)
   local ok, err = directory:default_acl(core.system.euid())
   if ok then return self:ok("ACLs", "the file system of the runtime directory has them") end
-  if self.description and self.description.rootless then
+  local found = self.description or {}
+  if found.remapped and not (self.policy and self.policy.config.userns_mode == "host") then
+    self:problem("ACLs", err)
+  elseif found.rootless then
     self:warn("ACLs", err.message, "where a plugin is not root inside, rootless engines may need them: use another "
       .. "file system for GANTRY_RUNTIME_DIR")
   else
-    self:ok("ACLs", "the file system of the runtime directory has none; only rootless engines may need them")
+    self:ok("ACLs", "the file system of the runtime directory has none; only rootless engines, and those that map "
+      .. "users, need them")
   end
 end
 
@@ -140,7 +137,9 @@ end
 
 ---@param self gantry.Examination
 local function check_libraries(self)
-  local pair, err = core.certificate.generate()
+  local certificate, err = c_module.load "certificate"
+  local pair
+  if certificate then pair, err = certificate.generate() end
   if pair then return self:ok("AutoMTLS", "certificates can be made") end
   self:warn("AutoMTLS", err.message, "install libssl3, or leave auto_mtls out of policies")
 end
@@ -150,7 +149,11 @@ local function check_leftovers(self)
   if not self.engine then return end
   local list, err = garbage.find(self.engine, { runtime_dir = self.runtime_dir, environment = self.environment })
   if not list then return self:warn("leftovers", err.message) end
-  if #list == 0 then return self:ok("leftovers", "none") end
+  local stuck = corpses.recorded(self.environment)
+  for _, one in ipairs(stuck) do
+    self:warn("leftovers", corpses.describe(one), "look at the engine's log; gantry up tries again")
+  end
+  if #list + #stuck == 0 then return self:ok("leftovers", "none") end
   for _, item in ipairs(list) do
     self:warn("leftovers", garbage.describe(item) .. ", whose gantry is dead", "gantry gc removes it")
   end

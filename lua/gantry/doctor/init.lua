@@ -5,10 +5,10 @@
 
 local engine_checks = require "gantry.doctor.engine"
 local engines = require "gantry.engine"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local host_checks = require "gantry.doctor.host"
 local policy_checks = require "gantry.doctor.policy"
-local runtime_dir = require "gantry.runtime_dir"
+local runtime_dir = require "gantry.place.runtime_dir"
 
 local doctor = {}
 

@@ -3,9 +3,10 @@
 --- doctor/policy.lua: whether this engine and this machine have what one policy asks for.
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local plugin = require "gantry.plugin"
-local context = require "gantry.context"
+local context = require "gantry.policy.context"
+local home = require "gantry.config.home"
 local policies = require "gantry.policy"
 
 local policy_checks = {}
@@ -14,7 +15,7 @@ local policy_checks = {}
 ---@param self gantry.Examination
 ---@param path string
 function policy_checks.load(self, path)
-  local provider = context.provider({ verb = "doctor" }, function()
+  local provider = context.of({ verb = "doctor" }, function()
     if self.engine then return self.engine end
     return nil, errors.new("ENGINE_UNREACHABLE", "this policy is a function, which asks for the engine")
   end)
@@ -51,9 +52,36 @@ local function check_limits(self)
   end
 end
 
+---The kernel counts IPC_LOCK of its first user namespace alone.
+---@param self gantry.Examination
+local function check_locking(self)
+  local config = self.policy.config
+  if not config.cap_ipc_lock or not self.description or not self.description.remapped then return end
+  if config.userns_mode == "host" then return end
+  self:warn("mlock", "the engine maps users (userns-remap), where the policy's cap_ipc_lock lets no plugin lock memory",
+    'set userns_mode = "host"')
+end
+
+---What SELinux keeps the plugin from.
+---@param self gantry.Examination
+local function check_labels(self)
+  if not self.description or not self.description.selinux then return end
+  for _, option in ipairs(self.policy.config.security_opt or {}) do
+    if option:find "^label[=:]" then return end
+  end
+  for _, mount in ipairs(self.policy.config.mounts or {}) do
+    if not mount.relabel then
+      self:warn("SELinux", ("the policy's mount of %s keeps its label, which containers may not be allowed to open")
+        :format(mount.source), 'give the mount relabel = "shared", or set security_opt = { "label=disable" }')
+    end
+  end
+end
+
 ---@param self gantry.Examination
 local function check_mounts(self)
-  for _, mount in ipairs(self.policy.config.mounts or {}) do
+  local config, homeless = home.settle(self.policy.config, self.environment or core.system.environment())
+  if not config then return self:problem("mounts", homeless) end
+  for _, mount in ipairs(config.mounts or {}) do
     if not core.system.stat(mount.source) then
       self:problem("mounts", ("the policy's mount source %s does not exist"):format(mount.source),
         "make it, or correct the policy")
@@ -66,6 +94,8 @@ function policy_checks.run(self)
   check_launch(self)
   check_limits(self)
   check_mounts(self)
+  check_labels(self)
+  check_locking(self)
 end
 
 return policy_checks

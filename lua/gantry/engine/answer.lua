@@ -3,72 +3,91 @@
 --- engine/answer.lua: whether a successful answer is one of the engine's API. A proxy's error page, half an answer and
 --- another server's JSON are told as an error here, so that nobody above stumbles over a field that is not there.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
+local types = require "gantry.base.types"
 
 local answer = {}
 
----What fields an answer has: their types by name, or shapes of their own; those with a `?` may be missing.
----@alias gantry.Shape table<string, string|gantry.Shape>
+local object, list, optional = types.object, types.list, types.optional
+local text, id, flag = types.text(), types.id(), types.boolean()
+local maybe_text, maybe_texts = optional(text), optional(list(text))
+local exit_code = types.integer { min = -(1 << 31), max = (1 << 32) - 1 }
 
----@type table<string, gantry.Shape>
-answer.shapes = {
-  image = { Id = "string", ["RepoDigests?"] = "table",
-    ["Config?"] = { ["Entrypoint?"] = "table", ["Cmd?"] = "table" } },
-  created = { Id = "string", ["Warnings?"] = "table" },
-  listed = { Id = "string", ["Labels?"] = "table" },
-  inspected = { ["HostConfig?"] = "table", ["Config?"] = "table", State = {
-    ["Running?"] = "boolean", ["ExitCode?"] = "number", ["OOMKilled?"] = "boolean", ["Error?"] = "string",
-    ["StartedAt?"] = "string", ["FinishedAt?"] = "string",
-  } },
-  info = { ["Runtimes?"] = "table", ["SecurityOptions?"] = "table" },
-  waited = { ["StatusCode?"] = "number" },
+---What is read of each answer; what else is in it is nobody's.
+---@type table<string, gantry.Type>
+answer.types = {
+  any = object {},
+  image = object { Id = text, RepoDigests = maybe_texts, Size = optional(types.integer { min = 0 }),
+    Config = optional(object { Entrypoint = maybe_texts, Cmd = maybe_texts, WorkingDir = maybe_text,
+      User = maybe_text }) },
+  images = list(object { Id = text }),
+  created = object { Id = id, Warnings = maybe_texts },
+  containers = list(object { Id = id, Labels = types.strings(), State = maybe_text, Names = maybe_texts,
+    Created = optional(types.number()) }),
+  inspected = object {
+    Id = id, Name = text, Image = maybe_text,
+    HostConfig = optional(object { NetworkMode = maybe_text, Runtime = maybe_text,
+      Tmpfs = optional(types.map(text)) }),
+    Config = object { Env = maybe_texts, Labels = types.strings(), Image = maybe_text },
+    Mounts = optional(list(object { Type = maybe_text, Source = maybe_text, Destination = text })),
+    State = object { Running = flag, Paused = optional(flag), ExitCode = exit_code, OOMKilled = optional(flag),
+      Error = maybe_text, Status = maybe_text, StartedAt = maybe_text, FinishedAt = maybe_text,
+      Pid = optional(types.integer { min = 0 }) },
+  },
+  info = object {
+    Runtimes = optional(types.map(object { path = maybe_text, runtimeArgs = maybe_texts })),
+    SecurityOptions = maybe_texts, ServerVersion = maybe_text, DefaultRuntime = maybe_text,
+    CgroupDriver = maybe_text, CgroupVersion = maybe_text, DockerRootDir = maybe_text,
+  },
+  waited = object { StatusCode = exit_code },
+  version = object { MinAPIVersion = text, ApiVersion = text },
+  event = object { Action = text, Actor = object { ID = id, Attributes = types.strings() } },
 }
 
----@param value any
----@param shape gantry.Shape
----@param path string of the value, for the reason
----@return string? reason why it does not fit
-local function misfit(value, shape, path)
-  if type(value) ~= "table" then return ("%s is no object"):format(path) end
-  for key, wanted in pairs(shape) do
-    local name, optional = key:match("^(.-)(%??)$")
-    local field, field_path = value[name], path .. "." .. name
-    if field == nil and optional == "" then return field_path .. " is missing" end
-    if field ~= nil and type(wanted) == "table" then
-      local reason = misfit(field, wanted, field_path)
-      if reason then return reason end
-    elseif field ~= nil and type(field) ~= wanted then
-      return ("%s is no %s"):format(field_path, wanted)
-    end
-  end
+---The type of answers that say by their status alone that it was done.
+answer.nothing = {}
+
+local NO_CONTENT <const>, NOT_MODIFIED <const> = 204, 304
+
+---@param response { status: integer, body: string }
+---@return string? reason
+local function not_nothing(response)
+  if response.status == NO_CONTENT or response.status == NOT_MODIFIED then return nil end
+  return ("HTTP status %d, expected %d"):format(response.status, NO_CONTENT)
 end
 
----@param value any
----@param shape gantry.Shape of each element
----@return string? reason
-local function list_misfit(value, shape)
-  if type(value) ~= "table" or (next(value) ~= nil and value[1] == nil) then return "it is no list" end
-  for index, element in ipairs(value) do
-    local reason = misfit(element, shape, ("element %d"):format(index))
-    if reason then return reason end
-  end
+---@param body string
+---@param wanted gantry.Type
+---@return table? value, string? reason
+local function read_body(body, wanted)
+  if body == "" then return types.first_finding(wanted, {}, "it") end
+  local value, err = json.decode(body)
+  if value == nil then return nil, err.message end
+  return types.first_finding(wanted, value, "it")
 end
 
 ---Reads the body of a successful answer.
 ---@param response { status: integer, body: string }
 ---@param action string such as "create container gantry-kv-1", for the error
----@param options { shape: gantry.Shape?, list: gantry.Shape? } of the answer, or of each element of the list it is
+---@param wanted gantry.Type? of the answer; any object where left out
 ---@return table? value, gantry.Error? err ENGINE_ANSWER
-function answer.read(response, action, options)
-  local value, reason = {}, nil
-  if response.body ~= "" then
-    local decoded, err = json.decode(response.body)
-    if decoded == nil then reason = err.message else value = decoded end
+function answer.read(response, action, wanted)
+  local value, reason
+  if wanted == answer.nothing then
+    value, reason = {}, not_nothing(response)
+  else
+    value, reason = read_body(response.body, wanted or answer.types.any)
   end
-  reason = reason or (options.list and list_misfit(value, options.list)) or
-    (not options.list and misfit(value, options.shape or {}, "it")) or nil
   if not reason then return value end
+  return answer.unexpected(response, action, reason)
+end
+
+---@param response { status: integer }
+---@param action string
+---@param reason string
+---@return nil, gantry.Error err ENGINE_ANSWER
+function answer.unexpected(response, action, reason)
   return nil, errors.new("ENGINE_ANSWER", ("%s: the answer is not one of the engine's API (%s); is there a proxy "
     .. "before it, or another server at its address?"):format(action, reason), { status = response.status })
 end

@@ -5,8 +5,8 @@
 
 local core = require "gantry.core"
 local docker_config = require "gantry.engine.docker_config"
-local errors = require "gantry.errors"
-local nearest = require "gantry.nearest"
+local errors = require "gantry.base.errors"
+local nearest = require "gantry.base.nearest"
 local tls = require "gantry.engine.tls"
 
 local contexts = {}

@@ -2,9 +2,11 @@
 --
 --- engine/deaths.lua: how containers ended, as the engine's stream of events tells it. An engine answers to wait and
 --- inspect only once it has taken a container's network down, some 50 ms after its process has ended; its events come
---- at once. They are no more than a short cut: what they do not tell, or not in time, is to be inspected.
+--- at once. They are no more than a short cut: what they do not tell, or not in time, is to be inspected. They also
+--- tell who was paused by hand.
 
 local core = require "gantry.core"
+local retry = require "gantry.task.retry"
 local task = require "gantry.task"
 
 local deaths = {}
@@ -15,6 +17,8 @@ local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 5
 -- Containers that are remembered: others may never be asked for.
 local MOST <const> = 4096
 
+local HIGHEST_CODE <const> = (1 << 32) - 1
+
 ---@class gantry.Death
 ---@field code integer the exit code
 ---@field oom boolean whether the engine has told that memory ran out; it may do so a moment later
@@ -23,22 +27,24 @@ local MOST <const> = 4096
 ---@class gantry.Deaths
 ---@field engine gantry.Engine
 ---@field labels table<string, string>
----@field known table<string, { started: number?, oom: boolean?, death: gantry.Death?, untold: boolean? }> by container
---- id; untold: it died, and the engine did not say how
+---@field known table<string, { started: number?, oom: boolean?, death: gantry.Death?, without_code: boolean?,
+--- paused: boolean? }> by container id; without_code: it died, and the engine did not say how
 ---@field order table<integer, string> ids of those known, oldest first, from `first` to `last`
 ---@field first integer
 ---@field last integer
 ---@field connected boolean
+---@field on_pause (fun(id: string, paused: boolean))?
 ---@field changed gantry.Event set, and replaced, with each death and when the stream ends
 local Deaths = {}
 Deaths.__index = Deaths
 
 ---@param engine gantry.Engine
 ---@param labels table<string, string> of the containers that matter
+---@param on_pause (fun(id: string, paused: boolean))? told of a pause by hand, and of its end
 ---@return gantry.Deaths
-function deaths.new(engine, labels)
-  return setmetatable({ engine = engine, labels = labels, known = {}, order = {}, first = 1, last = 0,
-    connected = false, changed = task.event() }, Deaths)
+function deaths.new(engine, labels, on_pause)
+  return setmetatable({ engine = engine, labels = labels, on_pause = on_pause, known = {}, order = {}, first = 1,
+    last = 0, connected = false, changed = task.event() }, Deaths)
 end
 
 function Deaths:tell()
@@ -67,7 +73,8 @@ end
 ---@return integer? code Docker's name for it, or that of Podman before 5
 local function exit_code(attributes)
   if type(attributes) ~= "table" then return nil end
-  return math.tointeger(tonumber(attributes.exitCode or attributes.containerExitCode))
+  local code = math.tointeger(tonumber(attributes.exitCode or attributes.containerExitCode))
+  return code and code >= 0 and code <= HIGHEST_CODE and code or nil
 end
 
 ---@param value table an event as the engine has it
@@ -78,30 +85,42 @@ function Deaths:take(value)
   local seconds = (tonumber(value.timeNano) or 0) / 1e9
   local entry = self:entry(id)
   if value.Action == "start" then
-    entry.started, entry.oom, entry.death, entry.untold = seconds, nil, nil, nil
+    entry.started, entry.oom, entry.death, entry.without_code, entry.paused = seconds, nil, nil, nil, nil
+  elseif value.Action == "pause" or value.Action == "unpause" then
+    entry.paused = value.Action == "pause"
+    if self.on_pause then self.on_pause(id, entry.paused) end
   elseif value.Action == "oom" then
     entry.oom = true
   elseif value.Action == "die" then
     local code = exit_code(actor.Attributes)
-    entry.untold = code == nil
+    entry.without_code, entry.paused = code == nil, nil
     entry.death = code and { code = code, oom = entry.oom or false,
       uptime = entry.started and math.max(0, seconds - entry.started) }
     self:tell()
   end
 end
 
+---@param id string
+---@return boolean
+function Deaths:is_paused(id)
+  local entry = self.known[id]
+  return entry ~= nil and entry.paused == true
+end
+
 ---Follows the stream, again whenever it ends; for a task of its own.
 function Deaths:run()
-  local retry = FIRST_RETRY
+  local again = retry.new(FIRST_RETRY, LONGEST_RETRY)
   while true do
-    self.engine:events({ labels = self.labels, kinds = { "start", "oom", "die" } }, {
-      on_open = function() self.connected, retry = true, FIRST_RETRY end,
+    self.engine:events({ labels = self.labels, kinds = { "start", "oom", "die", "pause", "unpause" } }, {
+      on_open = function()
+        self.connected = true
+        again:reset()
+      end,
       on_event = function(value) self:take(value) end,
     })
     self.connected = false
     self:tell()
-    task.sleep(retry)
-    retry = math.min(retry * 2, LONGEST_RETRY)
+    again:pause()
   end
 end
 
@@ -113,7 +132,7 @@ function Deaths:await(id, seconds)
   local until_when = core.loop.clock() + seconds
   while self.connected do
     local entry = self.known[id]
-    if entry and (entry.death or entry.untold) then return entry.death end
+    if entry and (entry.death or entry.without_code) then return entry.death end
     local rest, changed = until_when - core.loop.clock(), self.changed
     if rest <= 0 then return nil end
     task.deadline(rest, changed.wait, changed)

@@ -4,20 +4,24 @@
 --- task) and fails as `nil, err`; `err.status` is the HTTP status where the engine answered with one.
 
 local answers = require "gantry.engine.answer"
+local archive = require "gantry.engine.archive"
+local c_module = require "gantry.base.c_module"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
+local hardening = require "gantry.engine.hardening"
 local json = require "gantry.json"
 local negotiate = require "gantry.engine.negotiate"
 local podman = require "gantry.engine.podman"
 local task = require "gantry.task"
 local tls = require "gantry.engine.tls"
+local types = require "gantry.base.types"
 
 local docker = {}
 
 -- Seconds for an answer to a short request; a start waits for the runtime, and a loaded engine takes its time.
 local REQUEST_TIMEOUT, START_TIMEOUT = 30, 120
 
-local SHAPES <const> = answers.shapes
+local TYPES <const> = answers.types
 local CODES = { [400] = "ENGINE_REFUSED", [404] = "NOT_FOUND", [409] = "CONFLICT" }
 
 ---@class gantry.Engine
@@ -26,10 +30,12 @@ local CODES = { [400] = "ENGINE_REFUSED", [404] = "NOT_FOUND", [409] = "CONFLICT
 ---@field api string negotiated API version
 ---@field server string? the engine's own software name and version
 ---@field swept table<string, boolean> socket directories whose leftovers this client has removed
+---@field looked_back boolean? whether what was left before the machine's last start has been looked for
 local Docker = {}
 Docker.__index = Docker
 
--- The longest line of a stream of values.
+-- The longest message of an engine's that is shown; the longest line of a stream of values.
+local LONGEST_MESSAGE <const> = 4096
 local LONGEST_VALUE <const> = 1024 * 1024
 
 ---Sends one request and waits for its whole answer.
@@ -48,8 +54,10 @@ end
 ---@return string
 local function engine_message(body)
   local answer = json.decode(body or "")
-  if type(answer) == "table" and type(answer.message) == "string" then return answer.message end
-  local text = (body or ""):gsub("%s+", " "):gsub("%c", "?"):sub(1, 300)
+  if type(answer) == "table" and type(answer.message) == "string" then
+    return answer.message:sub(1, LONGEST_MESSAGE)
+  end
+  local text = (body or ""):sub(1, LONGEST_MESSAGE):gsub("%s+", " "):gsub("%c", "?"):sub(1, 300)
   return text ~= "" and text or "no reason given"
 end
 
@@ -84,7 +92,7 @@ end
 ---@param method string
 ---@param path string below the version
 ---@param options { action: string, headers: string[]?, body: table?, timeout: number?, forever: boolean?,
----  shape: gantry.Shape?, list: gantry.Shape? } what the answer must look like: see gantry.engine.answer
+---  type: gantry.Type? } what the answer must look like: see gantry.engine.answer
 ---@return table? answer
 ---@return gantry.Error?
 function Docker:call(method, path, options)
@@ -100,7 +108,7 @@ function Docker:call(method, path, options)
   if response.status >= 300 and response.status ~= 304 then
     return nil, api_error(options.action, response.status, response.body)
   end
-  return answers.read(response, options.action, options)
+  return answers.read(response, options.action, options.type)
 end
 
 ---Whether an answer is no success; "not modified" means that it already is as asked.
@@ -144,7 +152,9 @@ end
 ---@param options { api_version: string? }?
 ---@return gantry.Engine?, gantry.Error?
 function docker.connect(where, options)
-  local http, err = core.http.new(task.loop(), where)
+  local module, missing = c_module.load "http"
+  if not module then return nil, missing end
+  local http, err = module.new(task.loop(), where)
   if not http then return nil, err end
   local agreed, failure = negotiate.run(where, function(path)
     return exchange(http, { method = "GET", path = path, timeout = REQUEST_TIMEOUT })
@@ -157,31 +167,41 @@ function docker.connect(where, options)
     swept = {} }, Docker)
 end
 
----What the engine is and has: version, runtimes, security options. Asked once.
+---What the engine is and has: version, runtimes, security options. Asked once, whoever waits for the answer.
 ---@return table? info as the engine gives it
 ---@return gantry.Error?
 function Docker:info()
-  if not self.known_info then
-    local info, err = self:call("GET", "/info", { action = "ask the engine what it is", shape = SHAPES.info })
-    if not info then return nil, err end
-    self.known_info = info
-  end
-  return self.known_info
+  if self.known_info then return self.known_info end
+  return self:ask():wait()
+end
+
+---Begins to ask what the engine is. Some take their time to say, which is well spent on other questions.
+---@return gantry.Event answer
+function Docker:ask()
+  if self.asking then return self.asking end
+  local answer = task.event()
+  self.asking = answer
+  task.detach(function()
+    local info, err = self:call("GET", "/info", { action = "ask the engine what it is", type = TYPES.info })
+    self.known_info, self.asking = info, info and answer or nil
+    answer:set(info, err)
+  end)
+  return answer
 end
 
 ---The engine as a policy sees it in ctx.engine.
----@return table? description kind, version, api, rootless, runtimes (name -> true), cgroup_version
+---@return table? description kind, version, api, rootless, remapped (whether it maps users: userns-remap), selinux,
+---apparmor, runtimes (name -> true), cgroup_version
 ---@return gantry.Error?
 function Docker:describe()
   local info, err = self:info()
   if not info then return nil, err end
-  local runtimes, rootless = {}, false
+  local runtimes, found = {}, hardening.read(info)
   for name in pairs(info.Runtimes or {}) do runtimes[name] = true end
-  for _, option in ipairs(info.SecurityOptions or {}) do rootless = rootless or option:find("name=rootless", 1,
-    true) ~= nil end
   return {
-    kind = self.kind, version = info.ServerVersion, api = self.api, rootless = rootless, runtimes = runtimes,
-    default_runtime = info.DefaultRuntime, cgroup_version = tonumber(info.CgroupVersion) or 1,
+    kind = self.kind, version = info.ServerVersion, api = self.api, runtimes = runtimes, rootless = found.rootless,
+    remapped = found.remapped ~= nil, selinux = found.selinux, apparmor = found.apparmor,
+    default_runtime = info.DefaultRuntime, cgroup_version = math.tointeger(tonumber(info.CgroupVersion)) or 1,
   }
 end
 
@@ -190,7 +210,7 @@ end
 ---@return gantry.Error?
 function Docker:inspect_image(reference)
   local image, err = self:call("GET", "/images/" .. reference .. "/json", { action = "look up image " .. reference,
-    shape = SHAPES.image })
+    type = TYPES.image })
   if not image and err.status == 404 then
     return nil, errors.new("IMAGE_NOT_FOUND", ("image %s is not on the engine at %s; pull or build it first "
       .. "(docker pull %s), or set pull = \"missing\" in the policy"):format(reference, self.endpoint.name, reference),
@@ -199,14 +219,25 @@ function Docker:inspect_image(reference)
   return image, err
 end
 
----Fits a create request to what this kind of engine takes, or refuses what it would ignore.
+---Docker's own way to say no user namespace is the only one that it knows.
 ---@param request table
 ---@return table? request, gantry.Error? err
-function Docker:fit(request)
-  if self.kind ~= "podman" then return request end
+local function docker_only(request)
+  local mode = request.HostConfig.UsernsMode
+  if not mode or mode == "host" then return request end
+  return nil, errors.new("ENGINE_UNSUPPORTED", ("userns_mode: Docker knows \"host\" alone, got '%s'; leave it out, or "
+    .. "use Podman"):format(mode))
+end
+
+---Fits a create request to what this kind of engine takes, or refuses what it would ignore.
+---@param request table
+---@param made string? a source of a mount that will be made
+---@return table? request, gantry.Error? err
+function Docker:fit(request, made)
+  if self.kind ~= "podman" then return docker_only(request) end
   local info, err = self:info()
   if not info then return nil, err end
-  return podman.fit(request, info)
+  return podman.fit(request, info, made)
 end
 
 ---@param name string
@@ -215,7 +246,22 @@ end
 ---@return gantry.Error?
 function Docker:create(name, request)
   return self:call("POST", "/containers/create?name=" .. escape(name),
-    { action = "create container " .. name, body = request, timeout = START_TIMEOUT, shape = SHAPES.created })
+    { action = "create container " .. name, body = request, timeout = START_TIMEOUT, type = TYPES.created })
+end
+
+---A file inside a container, which need not run.
+---@param id string
+---@param path string
+---@return string? text, gantry.Error?
+function Docker:read_file(id, path)
+  local action = ("read %s of container %s"):format(path, short(id))
+  local response, err = exchange(self.http, { method = "GET", timeout = REQUEST_TIMEOUT,
+    path = ("/v%s/containers/%s/archive?path=%s"):format(self.api, id, escape(path)) })
+  if not response then return nil, err:wrap(action) end
+  if failed(response.status) then return nil, api_error(action, response.status, response.body) end
+  local text = archive.first_file(response.body)
+  if text then return text end
+  return nil, errors.new("ENGINE_ANSWER", action .. ": the engine's answer holds no such file")
 end
 
 ---Connects a created container to one more network.
@@ -230,7 +276,7 @@ end
 ---@return table? answer, gantry.Error?
 function Docker:start(id)
   return self:call("POST", "/containers/" .. id .. "/start",
-    { action = "start container " .. id:sub(1, 12), timeout = START_TIMEOUT })
+    { action = "start container " .. id:sub(1, 12), timeout = START_TIMEOUT, type = answers.nothing })
 end
 
 ---The live output of a container, from before its start: one connection for as long as it runs. Nothing is replayed.
@@ -263,7 +309,10 @@ function Docker:attach(id, handlers)
     if not attached then stream:cancel() end
   end })
   attached, err = task.deadline(REQUEST_TIMEOUT, opened.wait, opened)
-  if not attached then return nil, err.code == "DEADLINE_EXCEEDED" and err:wrap(action) or err end
+  if not attached and err.code == "DEADLINE_EXCEEDED" then
+    return nil, errors.new("HTTP_TIMEOUT", ("%s: no answer within %d s"):format(action, REQUEST_TIMEOUT))
+  end
+  if not attached then return nil, err end
   return stream
 end
 
@@ -273,15 +322,20 @@ end
 ---@return gantry.Error?
 function Docker:wait(id)
   return self:call("POST", "/containers/" .. id .. "/wait", { action = "wait for container " .. id:sub(1, 12),
-    forever = true, shape = SHAPES.waited })
+    forever = true, type = TYPES.waited })
 end
 
 ---@param id string or name
 ---@return table? container the engine's inspect
 ---@return gantry.Error?
 function Docker:inspect(id)
-  return self:call("GET", "/containers/" .. escape(id) .. "/json", { action = "inspect container " .. short(id),
-    shape = SHAPES.inspected })
+  local action = "inspect container " .. short(id)
+  local found, err = self:call("GET", "/containers/" .. escape(id) .. "/json", { action = action,
+    type = TYPES.inspected })
+  if found and #id == #found.Id and found.Id ~= id then -- a proxy that mixes up answers
+    return answers.unexpected({ status = 200 }, action, "it is container " .. short(found.Id))
+  end
+  return found, err
 end
 
 ---@param id string
@@ -290,7 +344,7 @@ end
 ---@return gantry.Error?
 function Docker:kill(id, signal)
   local answer, err = self:call("POST", "/containers/" .. id .. "/kill?signal=" .. escape(signal),
-    { action = ("send %s to container %s"):format(signal, id:sub(1, 12)) })
+    { action = ("send %s to container %s"):format(signal, id:sub(1, 12)), type = answers.nothing })
   if answer then return true end
   if err.status == 404 or err.status == 409 then return false end
   return nil, err
@@ -302,17 +356,17 @@ end
 ---@return gantry.Error? err of status 409 while it is being started, or removed by somebody else
 function Docker:remove(id)
   local answer, err = self:call("DELETE", "/containers/" .. escape(id) .. "?force=1&v=1",
-    { action = "remove container " .. short(id), timeout = START_TIMEOUT })
+    { action = "remove container " .. short(id), type = answers.nothing })
   if answer then return true end
   if err.status == 404 then return false end
   return nil, err
 end
 
----@param labels table<string, string>
+---@param labels table<string, string|true> true: whatever its value
 ---@return string[] filter as the engine takes it
 local function label_filter(labels)
   local wanted = {}
-  for key, value in pairs(labels) do wanted[#wanted + 1] = key .. "=" .. value end
+  for key, value in pairs(labels) do wanted[#wanted + 1] = value == true and key or key .. "=" .. value end
   return json.array(wanted)
 end
 
@@ -325,18 +379,22 @@ function Docker:events(which, handlers)
   local filters = assert(json.encode { type = json.array { "container" }, event = json.array(kinds),
     label = label_filter(which.labels) })
   return self:stream("GET", "/events?filters=" .. escape(filters), { action = "follow the engine's events",
-    on_open = handlers.on_open, on_value = handlers.on_event })
+    on_open = handlers.on_open,
+    on_value = function(value)
+      local event = types.first_finding(TYPES.event, value, "it")
+      if event then handlers.on_event(event) end
+    end })
 end
 
 ---All containers, running or not, that carry every one of these labels.
----@param labels table<string, string>
+---@param labels table<string, string|true> true: whatever its value
 ---@return table[]? containers Id, Names, State, Labels, Created
 ---@return gantry.Error?
 function Docker:list(labels)
   local filters, err = json.encode { label = label_filter(labels) }
   if not filters then return nil, err end
   return self:call("GET", "/containers/json?all=1&filters=" .. escape(filters), { action = "list containers",
-    list = SHAPES.listed })
+    type = TYPES.containers })
 end
 
 ---Makes a request whose answer another process is to read: its connection, once the headers have come.
@@ -361,7 +419,8 @@ function Docker:hand_over(path, action)
       on_done = function(failure, response)
         if failure then return resume(nil, failure:wrap(action)) end
         if response.status >= 300 then return resume(nil, api_error(action, response.status, response.body)) end
-        resume(nil, nil, json.decode(response.body))
+        local result, wrong = answers.read(response, action, TYPES.waited)
+        resume(nil, wrong, result)
       end,
     }
     return function() request:cancel() end

@@ -3,7 +3,7 @@
 --- docker_config.lua: the docker command's own settings, ~/.docker/config.json: the current context and where the
 --- passwords of registries are. Only read.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 
 local docker_config = {}

@@ -4,9 +4,10 @@
 --- usual sockets.
 
 local contexts = require "gantry.engine.contexts"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local system = require("gantry.core").system
 local tls = require "gantry.engine.tls"
+local user_runtime = require "gantry.base.user_runtime"
 
 local endpoint = {}
 
@@ -61,11 +62,15 @@ end
 ---@return string[] urls
 function endpoint.usual(environment)
   local urls = { "unix:///var/run/docker.sock" }
-  local runtime = environment.XDG_RUNTIME_DIR
-  if runtime then urls[#urls + 1] = "unix://" .. runtime .. "/docker.sock" end
-  if environment.HOME then urls[#urls + 1] = "unix://" .. environment.HOME .. "/.docker/run/docker.sock" end
-  if runtime then urls[#urls + 1] = "unix://" .. runtime .. "/podman/podman.sock" end
-  urls[#urls + 1] = "unix:///run/podman/podman.sock"
+  local function add(folder, path) -- folder: string|false|nil
+    if folder then urls[#urls + 1] = "unix://" .. folder .. path end
+  end
+  local runtime = user_runtime.path(environment)
+  add(runtime, "/docker.sock")
+  add((environment.HOME or "") ~= "" and environment.HOME, "/.docker/run/docker.sock")
+  add(runtime, "/podman/podman.sock")
+  add(user_runtime.podman(), "/podman/podman.sock")
+  add("", "/run/podman/podman.sock")
   return urls
 end
 

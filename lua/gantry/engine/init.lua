@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- engine/init.lua: finds the engine and gives a client for it. A client of any kind has the methods of
---- gantry.engine.docker; another kind of engine comes as another file beside it.
+--- engine/init.lua: finds the engine and gives a client for it. All speak Docker's API: docker.lua is the client,
+--- negotiate.lua tells the kind, podman.lua has what differs for Podman, and so would a file for another kind.
 
 local docker = require "gantry.engine.docker"
 local endpoint = require "gantry.engine.endpoint"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local group = require("gantry.core").group
 local system = require("gantry.core").system
 

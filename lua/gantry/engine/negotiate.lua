@@ -3,8 +3,8 @@
 --- negotiate.lua: the version of the API that gantry and an engine both speak. Decided by what the engine's ping says
 --- and, where gantry asks for another version than the engine's newest, by whether it takes that one.
 
-local errors = require "gantry.errors"
-local json = require "gantry.json"
+local answers = require "gantry.engine.answer"
+local errors = require "gantry.base.errors"
 
 local negotiate = {}
 
@@ -59,8 +59,9 @@ end
 ---The engine does not take the version: says which ones it does.
 local function range_error(where, version, overridden, ask)
   local response = ask "/version"
-  local answer = response and response.status == 200 and json.decode(response.body) or {}
-  local range = answer.MinAPIVersion and ("speaks API %s to %s"):format(answer.MinAPIVersion, answer.ApiVersion)
+  local answer = response and response.status == 200 and answers.read(response, "ask for its versions",
+    answers.types.version)
+  local range = answer and ("speaks API %s to %s"):format(answer.MinAPIVersion, answer.ApiVersion)
     or "does not take it"
   if overridden then
     return refuse(("DOCKER_API_VERSION asks for API %s, the engine at %s %s; unset it"):format(version, where.name,

@@ -3,8 +3,9 @@
 --- engine/podman.lua: what Podman's service of the Docker Engine API takes otherwise. It ignores settings that it does
 --- not know, so those are asked for in its own way or refused: never dropped without a word.
 
+local LABEL = require("gantry.engine.container").LABEL
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 
 local podman = {}
 
@@ -42,18 +43,23 @@ end
 ---Fits a create request to Podman.
 ---@param request table body of POST /containers/create
 ---@param info table the engine's
+---@param made string? a source of a mount that will be made
 ---@return table? request, gantry.Error? err
-function podman.fit(request, info)
+function podman.fit(request, info, made)
   local host = request.HostConfig
   local refused = check_runtime(host.Runtime, info)
   if refused then return nil, refused end
-  for i = 2, #host.Mounts do -- the first is the socket directory, which a plan does not make
-    local err = check_mount(host.Mounts[i])
+  local directory = request.Labels and request.Labels[LABEL.directory]
+  for _, mount in ipairs(host.Mounts) do
+    -- A plan makes neither the socket directory nor that of the credentials.
+    local err = mount.Source ~= directory and mount.Source ~= made and check_mount(mount)
     if err then return nil, err end
   end
   if request.NetworkDisabled then
     request.NetworkDisabled, host.NetworkMode = nil, "none"
   end
+  -- Podman before 5 takes no settings, not even empty ones, of what it does not call a network.
+  if host.NetworkMode == "host" or host.NetworkMode == "none" then request.NetworkingConfig = nil end
   return request
 end
 

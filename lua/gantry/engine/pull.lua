@@ -3,9 +3,11 @@
 --- pull.lua: fetches an image from its registry, through the engine. The engine answers with a stream of what it does,
 --- in which a failure may hide behind status 200: it is read to its end.
 
-local errors = require "gantry.errors"
-local image = require "gantry.image"
+local errors = require "gantry.base.errors"
+local image = require "gantry.base.image"
+local json = require "gantry.json"
 local registry_auth = require "gantry.engine.registry_auth"
+local types = require "gantry.base.types"
 local system = require("gantry.core").system
 
 local pull = {}
@@ -24,13 +26,23 @@ local UNAUTHORIZED <const>, FORBIDDEN <const>, NOT_FOUND <const> = 401, 403, 404
 ---@field registry string
 ---@field header string? with the password
 
+---A number of bytes, such as can be reckoned with.
+local bytes = types.integer { min = 0, max = 1 << 53 }
+
 ---@param value table one line of the stream
 ---@return gantry.PullMessage
 local function message_of(value)
   local detail = type(value.progressDetail) == "table" and value.progressDetail or {}
   local function text(one) return type(one) == "string" and one or nil end
-  return { id = text(value.id), status = text(value.status), current = math.tointeger(detail.current),
-    total = math.tointeger(detail.total) }
+  return { id = text(value.id), status = text(value.status), current = types.first_finding(bytes, detail.current, ""),
+    total = types.first_finding(bytes, detail.total, "") }
+end
+
+---@param detail any what an engine says of a failure
+---@return string
+local function words_of(detail)
+  if type(detail) == "string" then return detail end
+  return (json.line(detail):gsub("\n$", ""))
 end
 
 ---Asks for the image and reads what the engine says.
@@ -47,7 +59,7 @@ local function fetch(self, on_message)
       local detail = type(value.errorDetail) == "table" and value.errorDetail.message or value.error
       if detail ~= nil then
         refused = errors.new("ENGINE_ERROR", ("pull image %s: the engine says: %s"):format(self.reference,
-          tostring(detail)))
+          words_of(detail)))
       elseif on_message then
         on_message(message_of(value))
       end
@@ -126,8 +138,9 @@ function pull.run(engine, reference, options)
   local registry = registry_auth.registry(reference)
   local auth, broken = registry_auth.find(registry, options.environment or system.environment())
   if broken then return nil, broken end
-  local self = { engine = engine, reference = reference, registry = registry,
-    header = auth and registry_auth.header(registry, auth) }
+  local self = { engine = engine, reference = reference, registry = registry }
+  if auth then self.header, broken = registry_auth.header(registry, auth) end
+  if broken then return nil, broken end
   local ok, err = fetch(self, options.on_message)
   if not ok then return nil, explain(self, err) end
   return true

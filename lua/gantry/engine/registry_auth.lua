@@ -3,10 +3,11 @@
 --- registry_auth.lua: the password for a registry, as `docker login` keeps it: in docker's config.json itself (auths),
 --- or with a program that it names (credHelpers, credsStore). Nothing here is ever printed or kept.
 
-local base64 = require "gantry.protobuf.base64"
+local base64 = require "gantry.base.base64"
 local core = require "gantry.core"
 local docker_config = require "gantry.engine.docker_config"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
+local image = require "gantry.base.image"
 local json = require "gantry.json"
 local task = require "gantry.task"
 
@@ -25,10 +26,9 @@ local TOKEN_USER <const> = "<token>"
 ---@param reference string
 ---@return string registry host[:port], or Docker Hub's key
 function registry_auth.registry(reference)
-  local first, rest = reference:match("^([^/]+)/(.+)$")
-  if not rest or not (first == "localhost" or first:find("[.:%u]")) then return DOCKER_HUB end
-  if first == "docker.io" or first == "index.docker.io" then return DOCKER_HUB end
-  return first
+  local registry = image.registry(reference)
+  if not registry or registry == "docker.io" or registry == "index.docker.io" then return DOCKER_HUB end
+  return registry
 end
 
 ---@param key string as in config.json: host[:port], perhaps as a URL
@@ -45,7 +45,7 @@ local function entry_for(map, registry)
   if type(map) ~= "table" then return nil end
   if map[registry] ~= nil then return map[registry] end
   for key, value in pairs(map) do
-    if host_of(key) == host_of(registry) then return value end
+    if type(key) == "string" and host_of(key) == host_of(registry) then return value end
   end
 end
 
@@ -92,6 +92,10 @@ end
 ---@return gantry.Error?
 local function from_helper(name, registry)
   local program = "docker-credential-" .. name
+  if not name:find "^[%w._-]+$" then
+    return nil, errors.new("REGISTRY_HELPER", ("config.json names the credential helper %q for %s, which is no name; "
+      .. "change credHelpers or credsStore"):format(name, registry))
+  end
   local output, err = task.deadline(HELPER_TIMEOUT, run_helper, program, registry)
   if err then
     return nil, errors.new("REGISTRY_HELPER", ("the docker credential helper %s, which config.json names for %s, could "
@@ -101,7 +105,8 @@ local function from_helper(name, registry)
   local answer = output and json.decode(output)
   if type(answer) ~= "table" or type(answer.Secret) ~= "string" then return nil end
   if answer.Username == TOKEN_USER then return { identitytoken = answer.Secret } end
-  return { username = answer.Username, password = answer.Secret }
+  local user = type(answer.Username) == "string" and answer.Username or nil
+  return { username = user, password = answer.Secret }
 end
 
 ---What docker's config.json has for a registry.
@@ -124,11 +129,16 @@ end
 ---The header by which an engine is told the password.
 ---@param registry string
 ---@param auth table
----@return string header
+---@return string? header, gantry.Error? err where it is no text
 function registry_auth.header(registry, auth)
   local all = { serveraddress = registry }
   for name, value in pairs(auth) do all[name] = value end
-  return "X-Registry-Auth: " .. base64.encode(assert(json.encode(all))):gsub("[+/]", { ["+"] = "-", ["/"] = "_" })
+  local text, unwritable = json.encode(all)
+  if not text then
+    return nil, errors.new("REGISTRY_AUTH", ("the login that docker's config.json has for %s is no text; log in again")
+      :format(registry), { cause = unwritable })
+  end
+  return "X-Registry-Auth: " .. base64.encode(text):gsub("[+/]", { ["+"] = "-", ["/"] = "_" })
 end
 
 return registry_auth

@@ -3,7 +3,7 @@
 --- tls.lua: the certificates for an engine on TCP: where they come from, and what to do where they do not pass.
 
 local docker_config = require "gantry.engine.docker_config"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local system = require("gantry.core").system
 
 local tls = {}

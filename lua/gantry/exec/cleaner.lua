@@ -3,47 +3,46 @@
 --- exec/cleaner.lua: what a guardian has done when the process that the host held has ended: the container and the
 --- socket directory of that launch are taken away, then those of launches all of whose guardians were killed.
 
-local LABEL = require("gantry.container").LABEL
+local LABEL = require("gantry.engine.container").LABEL
 local core = require "gantry.core"
 local engines = require "gantry.engine"
-local ownership = require "gantry.ownership"
+local launches = require "gantry.place.launches"
+local ownership = require "gantry.place.ownership"
 local removal = require "gantry.plugin.removal"
+local retry = require "gantry.task.retry"
 local task = require "gantry.task"
 
 local cleaner = {}
 
--- Seconds: for an engine that is away; for a container that a launcher, killed meanwhile, may have asked for.
-local ENGINE_PATIENCE <const>, MAKING_PATIENCE <const> = 300, 30
-local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.05, 2
+-- Seconds: for an engine that is away; for a container that a launcher, killed meanwhile, may have asked for; for a
+-- process that holds the socket directory and is about to end.
+local ENGINE_TIMEOUT <const>, MAKING_TIMEOUT <const>, DIRECTORY_TIMEOUT <const> = 300, 30, 0.05
 
----Calls until there is a result, with growing pauses.
----@param seconds number
----@param fn fun(): any
----@return any result nil where there was none in time
-local function patiently(seconds, fn)
-  local retry, until_when = FIRST_RETRY, core.loop.clock() + seconds
-  while true do
-    local result = fn()
-    if result or core.loop.clock() > until_when then return result end
-    task.sleep(retry)
-    retry = math.min(retry * 2, LONGEST_RETRY)
-  end
+---What to call the container: by hand its name may have been changed, or have become another's.
+---@param name string that it was asked for by
+---@param directory string
+---@return string id or name
+local function current(name, directory)
+  local record = launches.of(name, directory)
+  return record and record.id or name
 end
 
----The name may not be there yet, where the engine was just asked for it.
+---It may not be there yet, where the engine was just asked for it.
 ---@param engine gantry.Engine
 ---@param name string
----@param making boolean
+---@param directory string
+---@param appears_by number? by when it is there, if it ever is; by the loop's clock
 ---@return boolean? gone
-local function remove_container(engine, name, making)
-  if not making then return removal.remove(engine, name) end
-  local removed = patiently(MAKING_PATIENCE, function() return engine:remove(name) or nil end)
-  return removed or removal.remove(engine, name)
+local function remove_container(engine, name, directory, appears_by)
+  local removed = appears_by and retry.until_result(appears_by - core.loop.clock(), function()
+    return engine:remove(current(name, directory)) or nil
+  end)
+  return removed or removal.remove(engine, current(name, directory))
 end
 
 ---Ends the process and keeps its container, as the policy's `debug` asks.
-local function stop_container(engine, name)
-  local sent, err = engine:kill(name, "KILL")
+local function stop_container(engine, name, directory)
+  local sent, err = engine:kill(current(name, directory), "KILL")
   return sent ~= nil or nil, err
 end
 
@@ -65,21 +64,51 @@ local function sweep(engine)
     local path, written_down = one.Labels[LABEL.directory], one.Labels[LABEL.exec]
     local _, name = ownership.split(path)
     local directory = name and name == written_down and ownership.lock(path)
-    if directory and removal.remove(engine, one.Id) then directory:remove() end
+    if directory and removal.remove(engine, one.Id) then
+      ownership.forget(one)
+      directory:remove()
+    end
   end
 end
 
----@param what "made"|"making"|"keep" whether the container is surely there; whether it is to stay
+---Does something on an engine that may be away, or go away meanwhile.
+---@param url string
+---@param fn fun(engine: gantry.Engine): boolean?
+---@return gantry.Engine? engine, boolean? done
+local function reach(url, fn)
+  local engine
+  local done = retry.until_result(ENGINE_TIMEOUT, function()
+    engine = engines.connect { url = url }
+    return engine and fn(engine) or nil
+  end)
+  return engine, done
+end
+
+---@param what "made"|"making"|"left"|"killed"|"keep" whether the container is surely there; whether its host left it
+--- running, or it was to outlive that but for a killed process; whether it is to stay
 ---@param engine_url string
 ---@param name string the container's
 ---@param root string where the socket directory is; empty where there is none of ours
 ---@param directory string its name
 ---@return boolean clean
 local function clean(what, engine_url, name, root, directory)
-  local engine = patiently(ENGINE_PATIENCE, function() return engines.connect { url = engine_url } or nil end)
-  local gone = engine and (what == "keep" and stop_container(engine, name)
-    or what ~= "keep" and remove_container(engine, name, what == "making"))
-  if root ~= "" then patiently(FIRST_RETRY, function() return remove_directory(root, directory) end) end
+  local path = root .. "/" .. directory
+  local appears_by = what == "making" and core.loop.clock() + MAKING_TIMEOUT or nil
+  local engine, gone = reach(engine_url, function(client)
+    if what == "keep" then return stop_container(client, name, path) end
+    return remove_container(client, name, path, appears_by)
+  end)
+  if gone and what ~= "keep" then
+    local record = (what == "left" or what == "killed") and launches.of(name, path)
+    if record then launches.leave(record, what) end
+    launches.forget(name, path)
+  elseif gone then
+    launches.drop_credentials(name, path)
+  end
+  -- A container that is left is found by its directory, by whoever sweeps next.
+  if root ~= "" and (gone or what == "keep") then
+    retry.until_result(DIRECTORY_TIMEOUT, function() return remove_directory(root, directory) end)
+  end
   if gone then sweep(engine) end
   return gone and true or false
 end

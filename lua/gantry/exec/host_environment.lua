@@ -7,7 +7,8 @@
 --- ports, the versions, and so on. The cookie's name is the host's secret, so it is found by its place; a shell between
 --- host and plugin changes the order, and then by the difference to the host's own environment.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
+local variables = require "gantry.config.variables"
 
 local host_environment = {}
 
@@ -109,30 +110,74 @@ local function cookie_place(started)
   end
 end
 
+-- ---- what the host set for this plugin ----
+--
+-- A host hands over, in this order, what it set on its command, its own environment, the cookie and go-plugin's own
+-- variables; or it puts its own environment first (append(os.Environ(), ...) with SkipHostEnv), or leaves it out. Go
+-- keeps the last of two entries of one name. So a host's own environment stands in one block, in the order in which the
+-- host itself was started with it; what the host set for itself since then stands right behind.
+
+---@param host gantry.ProcessEnvironment
+---@return table<string, integer> rank of each name in the host's own environment
+local function ranks_of(host)
+  local ranks = {}
+  for i, entry in ipairs(host.order) do ranks[entry.name] = ranks[entry.name] or i end
+  return ranks
+end
+
+---Where the host's own environment stands: its names in their order, without a gap.
+---@param started gantry.ProcessEnvironment
+---@param ranks table<string, integer>
+---@param cookie integer its place
+---@return integer first, integer last none where last is lower
+local function block_of(started, ranks, cookie)
+  local first = 1
+  while first < cookie and not ranks[started.order[first].name] do first = first + 1 end
+  local last, rank = first - 1, 0
+  while last + 1 < cookie do
+    local next_rank = ranks[started.order[last + 1].name]
+    if not next_rank or next_rank < rank then break end
+    last, rank = last + 1, next_rank
+  end
+  return first, last
+end
+
 ---@param started gantry.ProcessEnvironment
 ---@param host gantry.ProcessEnvironment
----@return boolean whether the host kept its own environment to itself (go-plugin's SkipHostEnv)
-local function host_kept_its_own(started, host)
+---@return boolean whether the host left its own environment out
+local function leaves_own_out(started, host)
   local there = 0
   for _, entry in ipairs(host.order) do
-    if started.values[entry.name] == entry.value then there = there + 1 end
+    if started.values[entry.name] then there = there + 1 end
   end
   return there * 2 < #host.order
 end
 
----What the host set on its command: it stands before the host's own environment.
+---@param started gantry.ProcessEnvironment
+---@param host gantry.ProcessEnvironment
+---@param cookie integer its place
 ---@return table<string, string>
 local function added_in_order(started, host, cookie)
-  local added = {}
-  for i = 1, cookie - 1 do
-    local entry = started.order[i]
-    if host.values[entry.name] == entry.value then break end
-    if not OWN[entry.name] then added[entry.name] = entry.value end
+  local added, ranks = {}, ranks_of(host)
+  local first, last = block_of(started, ranks, cookie)
+  if leaves_own_out(started, host) then first, last = cookie, cookie - 1 end
+  local function add(from, to)
+    for place = from, to do
+      local entry = started.order[place]
+      if not OWN[entry.name] then added[entry.name] = entry.value end
+    end
   end
+  add(1, first - 1)
+  -- Where the host set something before its own environment, what stands behind that it set for itself since its start;
+  -- but a name that left its place in the block was set for the plugin, and so is what follows it.
+  local behind = last + 1
+  while next(added) and behind < cookie and not ranks[started.order[behind].name] do behind = behind + 1 end
+  add(behind, cookie - 1)
+  add(cookie + 1 + #PORTS, #started.order)
   return added
 end
 
----What one has and the other has not.
+---What one has and the other has not, where a shell has lost the order.
 ---@return table<string, string>
 local function difference(own, host)
   local added = {}
@@ -140,6 +185,34 @@ local function difference(own, host)
     if host.values[name] ~= value and not OWN[name] then added[name] = value end
   end
   return added
+end
+
+---What may be the plugin's, where nothing tells.
+---@param started gantry.ProcessEnvironment
+---@param cookie integer? its place
+---@return table<string, string>
+local function ambiguous(started, cookie)
+  local left = {}
+  for place, entry in ipairs(started.order) do
+    if place ~= cookie and not OWN[entry.name] then left[entry.name] = entry.value end
+  end
+  return left
+end
+
+---The directory for sockets that the host chose for this plugin. One that it has in its own environment was set for
+---all that it starts: a folder of many, which is left alone.
+---@param started gantry.ProcessEnvironment
+---@param host gantry.ProcessEnvironment?
+---@param cookie integer? its place
+---@return string?
+local function chosen_directory(started, host, cookie)
+  local directory = started.values.PLUGIN_UNIX_SOCKET_DIR
+  if not directory or host and host.values.PLUGIN_UNIX_SOCKET_DIR == directory then return nil end
+  -- Where the host may not be seen: go-plugin names the one that it chose behind the cookie.
+  for place = 1, host and 0 or (cookie or 0) - 1 do
+    if started.order[place].name == "PLUGIN_UNIX_SOCKET_DIR" then return nil end
+  end
+  return directory
 end
 
 ---@return gantry.Error
@@ -153,8 +226,28 @@ end
 ---@field handshake table<string, string> go-plugin's own variables, of host_environment.HANDSHAKE
 ---@field added table<string, string> the cookie, where it was found, and what the host added for this plugin
 ---@field cookie string? the cookie's name, where its place told it
+---@field ambiguous table<string, string> what may be the plugin's, and is left out
+---@field no_cookie boolean? the program is asked something, and starts as no plugin
 ---@field socket_group string?
----@field socket_dir string?
+---@field socket_dir string? that the host chose for this plugin
+
+---Where the program is asked something, and starts as no plugin.
+---@return gantry.HostEnvironment
+function host_environment.none()
+  return { handshake = {}, added = {}, ambiguous = {}, no_cookie = true }
+end
+
+-- Its SDK is older than go-plugin. The cookie is the same for all, and Packer sets nothing else for a plugin.
+local PACKER = { "PACKER_PLUGIN_MAGIC_COOKIE", "PACKER_PLUGIN_MIN_PORT", "PACKER_PLUGIN_MAX_PORT" }
+
+---What Packer hands over.
+---@param environment table<string, string> of the process that stands in for the plugin
+---@return gantry.HostEnvironment
+function host_environment.packer(environment)
+  local found = { handshake = {}, added = {}, ambiguous = {}, no_cookie = true }
+  for _, name in ipairs(PACKER) do found.handshake[name] = environment[name] end
+  return found
+end
 
 ---@param pid integer of the process that stands in for the plugin
 ---@param options { cookie_named: boolean?, processes: table? } whether the policy names the cookie
@@ -165,17 +258,20 @@ function host_environment.read(pid, options)
   if not own then
     return nil, errors.new("PROC_UNREADABLE", "/proc is needed to see what the host hands over; mount it")
   end
-  local found = { handshake = {}, added = {}, socket_group = own.values.PLUGIN_UNIX_SOCKET_GROUP,
-    socket_dir = own.values.PLUGIN_UNIX_SOCKET_DIR }
+  local found = { handshake = {}, added = {}, ambiguous = {}, socket_group = own.values.PLUGIN_UNIX_SOCKET_GROUP }
   for _, name in ipairs(host_environment.HANDSHAKE) do found.handshake[name] = own.values[name] end
 
   local started, host = climb(pid, own, processes)
   local place = cookie_place(started)
-  if host and place and not host_kept_its_own(started, host) then
+  if host and #host.order == 0 then host = nil end -- that tells nothing of what it set for itself since
+  if not host then
+    found.ambiguous = ambiguous(started, place)
+  elseif place then
     found.added = added_in_order(started, host, place)
-  elseif host then
+  else
     found.added = difference(own, host)
   end
+  found.socket_dir = chosen_directory(started, host, place)
   if place then
     local cookie = started.order[place]
     found.cookie, found.added[cookie.name] = cookie.name, cookie.value
@@ -185,25 +281,49 @@ function host_environment.read(pid, options)
   return found
 end
 
+-- Bytes of names in one line of a log.
+local MOST_NAMES <const> = 1000
+
+---What a log says of variables that were left out.
+---@param found gantry.HostEnvironment
+---@param config gantry.Config
+---@return string? text nil where the policy names them all
+function host_environment.left_out(found, config)
+  local passed, names = variables.select(config.pass_env, found.ambiguous), {}
+  for _, entry in ipairs(config.env or {}) do passed[entry:match("^[^=]*")] = "" end
+  for _, name in ipairs(variables.names(found.ambiguous)) do
+    if not passed[name] then names[#names + 1] = name end
+  end
+  if #names == 0 then return nil end
+  local list = table.concat(names, " ")
+  if #list > MOST_NAMES then list = list:sub(1, MOST_NAMES):match("^(.*) ") .. " …" end
+  return ("the host's own environment cannot be seen, so what it set for its plugin cannot be told from the rest; left "
+    .. "out: %s; what the plugin needs of these, name in pass_env (patterns such as VAULT_* are allowed)"):format(list)
+end
+
 ---The environment of a plugin that another host launches.
 ---@param config gantry.Config
 ---@param found gantry.HostEnvironment
----@param facts { directory: string, group: integer, caller: table<string, string>, shared_group: boolean }
+---@param facts { directory: string, temporary: string?, group: integer, caller: table<string, string>,
+--- shared_group: boolean }
 ---@return string[] entries NAME=value, sorted
 function host_environment.build(config, found, facts)
   local values = {}
   for name, value in pairs(found.added) do values[name] = value end
-  for _, name in ipairs(config.pass_env or {}) do values[name] = facts.caller[name] end
-  values.TMPDIR = facts.directory -- go-plugin before 1.5 knows only this, and an image from scratch has no /tmp
+  values.TMPDIR = facts.temporary
+  for name, value in pairs(facts.files or {}) do values[name] = value end
+  for name, value in pairs(variables.select(config.pass_env, facts.caller)) do values[name] = value end
   for _, entry in ipairs(config.env or {}) do
     local name, value = entry:match("^([^=]*)=(.*)$")
     values[name] = value
   end
-  if config.cookie then
-    if found.cookie then values[found.cookie] = nil end
-    values[config.cookie.key] = config.cookie.value
+  -- The host's cookie tells it what its plugin is: only where it was not found does the policy's count.
+  local cookie = config.cookie
+  if cookie and not found.cookie and not found.no_cookie then
+    values[cookie.key] = facts.caller[cookie.key] or cookie.value
   end
   for name, value in pairs(found.handshake) do values[name] = value end
+  values[variables.CREDENTIALS] = facts.credentials or values[variables.CREDENTIALS]
   if facts.shared_group then values.PLUGIN_UNIX_SOCKET_GROUP = tostring(facts.group) end
   values.PLUGIN_UNIX_SOCKET_DIR = facts.directory
 

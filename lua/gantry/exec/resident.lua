@@ -6,18 +6,22 @@
 local core = require "gantry.core"
 local face = require "gantry.face"
 local task = require "gantry.task"
-local writer = require "gantry.cli.writer"
+local writer = require "gantry.text.writer"
 
 local resident = {}
 
--- Seconds for a host that reads slowly, once the container has ended.
-local DRAIN_PATIENCE <const> = 10
+-- Seconds for a plugin's host that reads slowly, once the container has ended.
+local DRAIN_TIMEOUT <const> = 10
 
 ---Hands on what is left of the output, and ends it.
 ---@param out gantry.Writer
 ---@param descriptor integer
 local function finish(out, descriptor)
-  out:settle(DRAIN_PATIENCE)
+  if face.host == "asks" then
+    out:drain(task.event()) -- all of the answer, until who asked goes away
+  else
+    out:settle(DRAIN_TIMEOUT)
+  end
   out:rest()
   core.system.close(descriptor)
   resident.drained:set()
@@ -28,8 +32,8 @@ end
 ---@param id string
 ---@return integer? descriptor for the face; the caller's, gantry.Error? err
 function resident.hand_over_output(engine, id)
-  local ours, theirs, failure = core.system.socket_pair()
-  if not ours then return nil, failure end
+  local ours, theirs = core.system.socket_pair()
+  if not ours then return nil, theirs end
   local stream
   resident.drained = task.event()
   local out = writer.new(ours, {
@@ -51,7 +55,6 @@ end
 ---@return boolean? ok, gantry.Error? err
 function resident.follow(engine, id)
   collectgarbage "restart"
-  face.tell "started"
   local result, err = engine:wait(id)
   if not result then return nil, err end
   resident.drained:wait()

@@ -3,7 +3,7 @@
 --- plugin/addresses.lua: what an address on one side of a container means on the other, by the container's own mounts.
 --- gantry mounts its socket directories at the same path on both sides; other launchers do not.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local system = require("gantry.core").system
 
 local addresses = {}

@@ -3,11 +3,12 @@
 --- plugin/adoption.lua: takes over a container that runs already: its directory, its output, its connection. What the
 --- launch learned comes as facts, since a plugin says its handshake only once.
 
+local attach = require "gantry.plugin.attach"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local exit = require "gantry.plugin.exit"
 local launch = require "gantry.plugin.launch"
-local output = require "gantry.plugin.output"
+local launches = require "gantry.place.launches"
 
 local adoption = {}
 
@@ -30,17 +31,18 @@ local function look(plugin, facts)
       exit.unknown("lost", "the container was removed while nobody watched", facts.stopping or false)
   end
   plugin.inspected, plugin.container = inspected, inspected.Id
-  plugin.container_name = inspected.Name:gsub("^/", "")
+  local launched = launches.by_id(inspected.Id, plugin.options.environment)
+  plugin.container_name = launched and launched.container or inspected.Name:gsub("^/", "")
+  if inspected.State.Paused then return nil, attach.paused(inspected) end
   if inspected.State.Running then return true end
   return nil, errors.new("NOT_RUNNING", ("container %s has ended"):format(facts.container:sub(1, 12))),
-    exit.from_state(inspected.State, facts.stopping or false)
+    exit.from_state(inspected.State, facts.stopping or false, facts.stopping)
 end
 
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
-local function attach(plugin)
-  plugin.output = output.new { on_handshake = function() end, on_output = plugin.options.on_output }
-  plugin.output.handshake_line = "" -- it was said to somebody else: all that comes now is output
+local function follow(plugin)
+  plugin:open_output()
   return plugin:attach()
 end
 
@@ -78,13 +80,15 @@ function adoption.run(plugin, facts)
   local image = plugin.inspected.Config and plugin.inspected.Config.Image
   plugin.reference, plugin.image = image, { Id = plugin.inspected.Image }
   local ok
-  ok, err = attach(plugin)
+  ok, err = follow(plugin)
+  -- Gone or ended between the look and this: then the look again says how.
+  if not ok and err.status then ended = select(3, look(plugin, facts)) end
   if ok then ok, err = reconnect(plugin, facts) end
   if ok then return true end
   if plugin.connection then plugin.connection:close() end
   if plugin.attached then plugin.attached:cancel() end
   directory:close()
-  return nil, err
+  return nil, err, ended
 end
 
 return adoption

@@ -3,16 +3,18 @@
 --- plugin/attach.lua: finds a plugin that runs already and connects to it, with nothing taken over: its container stays
 --- whose it was. Gantry's own and those of other launchers (plugincontainer) are found by what the engine says of them.
 
-local LABEL = require("gantry.container").LABEL
+local LABEL = require("gantry.engine.container").LABEL
 local addresses = require "gantry.plugin.addresses"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
-local memory = require "gantry.plugin.memory"
-local output = require "gantry.plugin.output"
-local ownership = require "gantry.ownership"
+local errors = require "gantry.base.errors"
+local listener = require "gantry.plugin.listener"
+local launches = require "gantry.place.launches"
+local reattach_data = require "gantry.place.reattach_data"
+local ownership = require "gantry.place.ownership"
 local removal = require "gantry.plugin.removal"
-local rpc = require "gantry.rpc"
-local runtime_dir = require "gantry.runtime_dir"
+local rpc = require "gantry.grpc.rpc"
+local runtime_dir = require "gantry.place.runtime_dir"
+local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
 local validate = require("gantry.config").validate
 
@@ -20,9 +22,13 @@ local attach = {}
 
 -- The socket directory as plugincontainer mounts it.
 local FOREIGN_TARGET <const> = "/tmp/go-plugin-container"
+local NAMES_PER_STEP <const> = 500
 
 -- Seconds: for one socket to answer; for the engine to know that a container runs.
 local CONNECT_TIMEOUT <const>, SETTLING <const> = 10, 1
+
+-- What an engine says of containers that have not ended.
+local LIVING <const> = { created = true, running = true, paused = true }
 
 ---@class gantry.Found a running plugin
 ---@field name string
@@ -30,12 +36,13 @@ local CONNECT_TIMEOUT <const>, SETTLING <const> = 10, 1
 ---@field inspected table the engine's inspect
 ---@field launcher "gantry"|"other"
 ---@field directory string its socket directory on the host
----@field sockets string[] candidates on the host, the likeliest first
+---@field network "unix"|"tcp"
+---@field sockets string[] candidates on the host, the likeliest first; of TCP one host:port
 ---@field address string stable where it has such a one
 ---@field protocol string? nil where only asking tells
 ---@field protocol_version integer
 ---@field pid integer on the host
----@field memory gantry.Memory?
+---@field reattach_data gantry.ReattachData?
 
 ---@param code string
 ---@param text string
@@ -72,7 +79,7 @@ end
 local function alive_of(containers, name)
   local here, alive, own = runtime_dir.path() .. "/" .. name, {}, {}
   for _, one in ipairs(containers) do
-    if one.State == "running" or one.State == "created" then
+    if LIVING[one.State] then
       alive[#alive + 1] = one
       if one.Labels and one.Labels[LABEL.directory] == here then own[#own + 1] = one end
     end
@@ -114,7 +121,7 @@ end
 ---@param inspected table
 ---@param name string
 ---@return string? directory on the host, gantry.Error?
-local function socket_directory(inspected, name)
+local function directory_of(inspected, name)
   local inside = environment_of(inspected).PLUGIN_UNIX_SOCKET_DIR
   local labelled = inspected.Config.Labels and inspected.Config.Labels[LABEL.directory]
   local directory, err = addresses.to_host(inspected, inside or labelled or FOREIGN_TARGET)
@@ -133,7 +140,8 @@ local function sockets_in(directory)
   local names, err = core.files.list(directory)
   if not names then return nil, err end
   local found, age = {}, {}
-  for _, name in ipairs(names) do
+  for index, name in ipairs(names) do
+    if index % NAMES_PER_STEP == 0 then task.sleep(0) end -- the plugin fills its directory as it likes
     local path = directory .. "/" .. name
     local status = core.system.stat(path)
     if status and status.type == "socket" then
@@ -149,7 +157,7 @@ end
 
 ---What cannot be attached to, whoever tries.
 ---@param environment table<string, string>
----@param kept gantry.Memory?
+---@param kept gantry.ReattachData?
 ---@param name string
 ---@return boolean? ok, gantry.Error?
 local function check_possible(environment, kept, name)
@@ -174,6 +182,13 @@ local function offered_version(environment)
   return highest
 end
 
+---@param inspected table of a container that somebody has paused
+---@return gantry.Error
+function attach.paused(inspected)
+  local id = inspected.Id:sub(1, 12)
+  return errors.new("CONTAINER_PAUSED", ("container %s is paused; `docker unpause %s` lets it go on"):format(id, id))
+end
+
 ---What the engine and the state directory say of a running plugin. Nothing is connected to.
 ---@param engine gantry.Engine
 ---@param name string the plugin's, or a container's name or id
@@ -187,11 +202,12 @@ function attach.find(engine, name, options)
     return refuse("NOT_RUNNING", ("container '%s' does not run (%s); only a running plugin can be attached to")
       :format(name, inspected.State.Status))
   end
-  local kept = memory.of(inspected.Id, options and options.environment)
+  if inspected.State.Paused then return nil, attach.paused(inspected) end
+  local kept = reattach_data.of(inspected.Id, options and options.environment)
   local environment = environment_of(inspected)
   local possible, why_not = check_possible(environment, kept, name)
   if not possible then return nil, why_not end
-  local directory, outside = socket_directory(inspected, name)
+  local directory, outside = directory_of(inspected, name)
   if not directory then return nil, outside end
   local sockets, unreadable = { kept and kept.socket }, nil
   if not kept then sockets, unreadable = sockets_in(directory) end
@@ -203,15 +219,16 @@ function attach.find(engine, name, options)
   local label = inspected.Config.Labels and inspected.Config.Labels[LABEL.plugin]
   return { name = label or inspected.Name:gsub("^/", ""), container = inspected.Id, inspected = inspected,
     launcher = label and "gantry" or "other", directory = directory, sockets = sockets,
-    address = kept and kept.address or sockets[1], protocol = kept and kept.protocol,
+    network = kept and kept.network or "unix", address = kept and kept.address or sockets[1],
+    protocol = kept and kept.protocol,
     protocol_version = kept and kept.protocol_version or offered_version(environment), pid = inspected.State.Pid,
-    memory = kept }
+    reattach_data = kept }
 end
 
 ---@param found gantry.Found
 ---@return table? tls
 local function tls_options(found)
-  local kept = found.memory
+  local kept = found.reattach_data
   if not kept or not kept.certificate then return nil end
   return { certificate = kept.certificate.certificate, key = kept.certificate.key, peer = kept.peer,
     server_name = "localhost" }
@@ -233,9 +250,12 @@ end
 function attach.connect(found, on_closed)
   local first_error
   for _, socket in ipairs(found.sockets) do
-    local connection, err = rpc.connect { socket = socket, tls = tls_options(found), timeout = CONNECT_TIMEOUT,
-      on_closed = on_closed }
-    local healthy, unhealthy
+    local options, err = listener.options { network = found.network, address = socket }
+    local connection, healthy, unhealthy
+    if options then
+      options.tls, options.timeout, options.on_closed = tls_options(found), CONNECT_TIMEOUT, on_closed
+      connection, err = rpc.connect(options)
+    end
     if connection then healthy, unhealthy = connection:health(CONNECT_TIMEOUT) end
     if healthy then
       found.socket, found.protocol = socket, "grpc"
@@ -268,9 +288,14 @@ end
 function attach.clean(plugin)
   local directory = ownerless_directory(plugin.borrowed)
   if not directory then return end
-  removal.remove(plugin.engine, plugin.container)
-  memory.forget(plugin.container, plugin.options.environment)
-  directory:remove()
+  local found, environment = plugin.borrowed, plugin.options.environment
+  if removal.remove(plugin.engine, plugin.container) then
+    local launched = launches.by_id(plugin.container, environment)
+    local name = launched and launched.container or found.inspected.Name:gsub("^/", "")
+    launches.forget(name, found.directory, environment)
+  end
+  reattach_data.forget(plugin.container, environment)
+  socket_directory.remove(directory)
 end
 
 ---Makes a plugin object of what was found: output and connection.
@@ -281,14 +306,13 @@ function attach.run(plugin, found)
   plugin.borrowed, plugin.container, plugin.inspected = found, found.container, found.inspected
   plugin.reference, plugin.image = found.inspected.Config.Image, { Id = found.inspected.Image }
   plugin.protocol_version, plugin.ready_ms = found.protocol_version, 0
-  plugin.address = { network = "unix", string = found.address }
-  plugin.output = output.new { on_handshake = function() end, on_output = plugin.options.on_output }
-  plugin.output.handshake_line = "" -- it was said to somebody else: all that comes now is output
+  plugin.address = { network = found.network, string = found.address }
+  plugin:open_output()
   local ok, err = plugin:attach()
   if not ok then return nil, err end
   found.protocol = found.protocol or plugin.options.protocol
   if found.protocol == "netrpc" then
-    local listens, refused = core.system.dial(found.sockets[1])
+    local listens, refused = listener.dial { network = found.network, address = found.sockets[1] }
     if not listens then
       plugin.attached:cancel()
       return nil, refused:wrap(("attach to plugin '%s'"):format(found.name))
@@ -301,11 +325,11 @@ function attach.run(plugin, found)
     end
     -- The stream has one reader: its launcher, if that lives.
     if not has_owner(found) then
-      plugin.stdio = plugin.connection:stdio(function(stream, bytes) plugin.output:from_stdio(stream, bytes) end)
+      plugin:follow_stdio()
     end
   end
   plugin.protocol = found.protocol
-  plugin.handshake = { address = found.socket or found.sockets[1], network = "unix", protocol = found.protocol,
+  plugin.handshake = { address = found.socket or found.sockets[1], network = found.network, protocol = found.protocol,
     protocol_version = found.protocol_version }
   return true
 end

@@ -3,16 +3,16 @@
 --- plugin/calls.lua: calls of a plugin's methods with plain tables, encoded by what the plugin's reflection says, and
 --- with bytes where the caller has encoded them. Used by gantry.plugin, whose methods these are.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local exit = require "gantry.plugin.exit"
-local reflection = require "gantry.reflection"
-local stream = require "gantry.stream"
+local reflection = require "gantry.grpc.reflection"
+local stream = require "gantry.grpc.stream"
 local task = require "gantry.task"
 
 local calls = {}
 
 -- Seconds: of a call that names none; until a lost connection shows as an end; until an end that began is over.
-local CALL_TIMEOUT <const>, LOSS_PATIENCE <const>, END_PATIENCE <const> = 30, 2, 60
+local CALL_TIMEOUT <const>, LOSS_TIMEOUT <const>, END_TIMEOUT <const> = 30, 2, 60
 
 ---@param plugin gantry.Plugin
 ---@return gantry.Rpc? connection, gantry.Error? err
@@ -41,8 +41,8 @@ local function explain(plugin, path, err)
   if err.code ~= "UNAVAILABLE" then return err end
   task.sleep(0) -- the end of the connection is told after those of its calls
   if not plugin.connection.closed then return err end
-  local ended = plugin:ends_within(LOSS_PATIENCE)
-    or (plugin.stream_ended or plugin.exit) and plugin:ends_within(END_PATIENCE)
+  local ended = plugin:ends_within(LOSS_TIMEOUT)
+    or (plugin.stream_ended or plugin.exit) and plugin:ends_within(END_TIMEOUT)
   if not ended then return err end
   return errors.new("PLUGIN_EXITED", ("call %s: plugin '%s' ended during the call (%s)"):format(path, plugin.name,
     exit.describe(plugin.exit)), { exit = plugin.exit, cause = err })
@@ -70,6 +70,28 @@ function calls.services(plugin)
   return nil, explain(plugin, "reflection", failure)
 end
 
+-- What the plugin's description of its messages can be blamed for, not a message.
+local OF_DESCRIPTION = { DESCRIPTOR_INVALID = true, TYPE_UNKNOWN = true }
+
+---An error of encoding or decoding, told with the method where the message alone does not say it.
+---@param err gantry.Error
+---@param path string
+---@return gantry.Error
+local function of_description(err, path)
+  return OF_DESCRIPTION[err.code] and err:wrap("call " .. path) or err
+end
+
+---The reader of a method's answers.
+---@param method gantry.MethodType
+---@return fun(bytes: string): any?, gantry.Error?
+local function reader(method)
+  return function(bytes)
+    local message, err = method.output:decode(bytes, method.name .. ".reply")
+    if err then return nil, of_description(err, method.path) end
+    return message
+  end
+end
+
 ---@class gantry.Prepared a call that can be made
 ---@field path string "/package.Service/Method"
 ---@field bytes string
@@ -89,7 +111,7 @@ local function prepare(plugin, path, request)
   if not method then return nil, err end
   if request == nil then request = {} end
   local bytes, misfit = method.input:encode(request, method.name .. ".request")
-  if not bytes then return nil, misfit end
+  if not bytes then return nil, of_description(misfit, method.path) end
   return { path = method.path, bytes = bytes, method = method }
 end
 
@@ -117,7 +139,7 @@ function calls.call(plugin, path, request, options)
   local reply, failure = plugin.connection:unary(prepared.path, prepared.bytes, with_timeout(options, CALL_TIMEOUT))
   if not reply then return nil, explain(plugin, prepared.path, failure) end
   if not method then return reply end
-  return method.output:decode(reply, method.name .. ".reply")
+  return reader(method)(reply)
 end
 
 ---@param plugin gantry.Plugin
@@ -132,7 +154,7 @@ function calls.stream(plugin, path, request, options)
   end
   local method = prepared.method
   return plugin.connection:stream(prepared.path, prepared.bytes, with_timeout(options), {
-    convert = method and function(bytes) return method.output:decode(bytes, method.name .. ".reply") end,
+    convert = method and reader(method),
     explain = function(failure) return explain(plugin, prepared.path, failure) end,
   })
 end

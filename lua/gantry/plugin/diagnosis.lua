@@ -3,10 +3,9 @@
 --- plugin/diagnosis.lua: what a failed launch is told with: the last output, the image, the runtime and a hint.
 
 local by_hand = require "gantry.plugin.by_hand"
+local masking = require "gantry.plugin.masking"
 
 local diagnosis = {}
-
-local MASK <const> = "********"
 
 local LAST_LINES <const> = 20
 
@@ -28,10 +27,12 @@ local LAST_LINES <const> = 20
 ---@field hint string?
 
 ---@param plugin gantry.Plugin
----@return { all: boolean, cookie: string? } whose values may be shown
-local function shown(plugin)
+---@param container table the request, or what was inspected
+---@return { all: boolean, cookie: string?, masked: table<string, boolean> } whose values may be shown
+local function shown(plugin, container)
   local config = plugin.config
-  return { all = config.debug == "env", cookie = config.cookie and config.cookie.key }
+  return { all = config.debug == "env", cookie = config.cookie and config.cookie.key,
+    masked = masking.names(container.Labels) }
 end
 
 ---@param plugin gantry.Plugin
@@ -39,10 +40,9 @@ end
 local function environment_of(plugin)
   local config = plugin.inspected and plugin.inspected.Config or plugin.request
   if not plugin.config.debug or not config then return nil end
-  local list, show = {}, shown(plugin)
+  local list, show = {}, shown(plugin, config)
   for i, entry in ipairs(config.Env or {}) do
-    local name = entry:match("^[^=]*")
-    list[i] = by_hand.is_public(name, show) and entry or name .. "=" .. MASK
+    list[i] = by_hand.is_public(entry:match("^[^=]*"), show) and entry or masking.entry(entry)
   end
   table.sort(list)
   return list
@@ -52,8 +52,9 @@ end
 ---@return string?
 local function command_of(plugin)
   if not plugin.config.debug or not plugin.request then return nil end
-  local options = shown(plugin)
+  local options = shown(plugin, plugin.request)
   options.kind, options.directory = plugin.engine.kind, plugin.directory_path
+  options.seccomp = plugin.config.seccomp
   return by_hand.command(plugin.request, options)
 end
 

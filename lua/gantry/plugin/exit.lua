@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- plugin/exit.lua: how a plugin's process ended, read from the engine's inspect.
+--- plugin/exit.lua: how a plugin's process ended, as one value, from what read_exit.lua was told by the engine; and
+--- its wording.
 
 local exit = {}
 
@@ -17,13 +18,15 @@ local SIGNALS = {
 ---@field error string? what the engine says
 ---@field uptime number? seconds by the engine's clock
 ---@field requested boolean whether gantry was asked to stop the plugin
+---@field child_oom boolean? another process in its container was killed for memory, at some time before
 ---@field known boolean false where the container was gone before its end could be read
 
 ---Seconds since 1970 of the engine's time stamps (RFC 3339, UTC), nil for its zero time.
 ---@param text string?
 ---@return number?
 function exit.timestamp(text)
-  local year, month, day, hour, minute, second = (text or ""):match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):([%d%.]+)")
+  local year, month, day, hour, minute, second =
+    (text or ""):match("^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d%.?%d*)")
   if not year or tonumber(year) < 1970 then return nil end
   local whole = os.time { year = year, month = month, day = day, hour = hour, min = minute, sec = 0, isdst = false }
   return whole + tonumber(second)
@@ -37,35 +40,44 @@ local function uptime(state)
   return math.max(0, finished - started) -- of a very short life, the engine may note the end before the start
 end
 
+-- Of a process that SIGKILL ended, as memory that ran out does.
+local KILLED <const> = 137
+
+---Memory ran out for the process that ended only where SIGKILL ended it, and not ours: the engine's flag says that some
+---process in the container was killed for memory at some time, and stays.
 ---@param code integer
----@param oom boolean
+---@param flag boolean? the engine's
+---@param killed boolean? whether we sent SIGKILL
 ---@return "exit"|"signal"|"oom" cause, string? signal
-local function cause_of(code, oom)
-  if oom then return "oom", nil end
+---@return boolean? child_oom whether the flag tells of another process than the one that ended
+local function cause_of(code, flag, killed)
   local signal = code > 128 and SIGNALS[code - 128] or nil
-  return signal and "signal" or "exit", signal
+  if flag and code == KILLED and not killed then return "oom", signal end
+  return signal and "signal" or "exit", signal, flag and true or nil
 end
 
 ---@param state table the State of the engine's inspect of a stopped container
 ---@param requested boolean
+---@param killed boolean? whether we sent SIGKILL
 ---@return gantry.Exit
-function exit.from_state(state, requested)
+function exit.from_state(state, requested, killed)
   if state.Status == "created" and state.ExitCode == 0 then
     return exit.unknown("engine_error", "the engine does not know that it was started", requested)
   end
-  local cause, signal = cause_of(state.ExitCode or 0, state.OOMKilled)
+  local cause, signal, child_oom = cause_of(state.ExitCode or 0, state.OOMKilled, killed)
   local message = state.Error
   return { cause = cause, code = state.ExitCode, signal = signal, error = message ~= "" and message or nil,
-    uptime = uptime(state), requested = requested, known = true }
+    uptime = uptime(state), requested = requested, known = true, child_oom = child_oom }
 end
 
 ---@param death gantry.Death
 ---@param requested boolean
+---@param killed boolean? whether we sent SIGKILL
 ---@return gantry.Exit
-function exit.from_death(death, requested)
-  local cause, signal = cause_of(death.code, death.oom)
+function exit.from_death(death, requested, killed)
+  local cause, signal, child_oom = cause_of(death.code, death.oom, killed)
   return { cause = cause, code = death.code, signal = signal, uptime = death.uptime, requested = requested,
-    known = true }
+    known = true, child_oom = child_oom }
 end
 
 ---@param cause "lost"|"engine_error"

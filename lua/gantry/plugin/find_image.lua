@@ -3,8 +3,8 @@
 --- plugin/find_image.lua: the first step of a launch: the image is on the engine, pulled where the policy says so, and
 --- is the pinned one.
 
-local errors = require "gantry.errors"
-local image_name = require "gantry.image"
+local errors = require "gantry.base.errors"
+local image_name = require "gantry.base.image"
 local pull = require "gantry.engine.pull"
 
 local find_image = {}
@@ -58,7 +58,8 @@ end
 local function essence(image)
   local inner = image.Config or {}
   return { Id = image.Id, Size = image.Size, Config = { Entrypoint = inner.Entrypoint, Cmd = inner.Cmd,
-    WorkingDir = inner.WorkingDir, User = inner.User } }
+    WorkingDir = inner.WorkingDir, User = inner.User,
+    StopSignal = inner.StopSignal } }
 end
 
 ---Looks an image up and holds it against the pin; nothing is pulled.
@@ -67,7 +68,7 @@ end
 function find_image.look_up(plugin)
   local config = plugin.config
   plugin.reference = image_reference(config)
-  local image, err = plugin.engine:inspect_image(plugin.reference)
+  local image, err = plugin.engine:inspect_image(plugin.reference, config.sha256)
   if not image then return nil, err end
   plugin.image = image
   if config.sha256 and not pinned(image, config.sha256) then return nil, pin_error(plugin) end

@@ -2,8 +2,10 @@
 --
 --- plugin/handshake.lua: whether what a plugin says of itself is what its policy allows.
 
+local container = require "gantry.engine.container"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
+local scratch = require "gantry.plugin.scratch"
 
 local handshake = {}
 
@@ -31,18 +33,18 @@ local function check_protocol(plugin, shake)
 end
 
 local function check_address(plugin, shake)
-  if shake.network ~= "unix" then
-    return nil, errors.new("HANDSHAKE_NETWORK",
-      ("plugin '%s' listens on %s %s, which only its own container can reach; it has "
-      .. "to listen on a Unix socket in PLUGIN_UNIX_SOCKET_DIR"):format(plugin.name, shake.network, shake.address))
+  if shake.network == "tcp" then
+    local allowed, refused = core.handshake.check_tcp(shake.address, container.has_host_network(plugin.config))
+    return allowed, refused and errors.new(refused.code, ("plugin '%s' %s"):format(plugin.name, refused.message))
   end
-  local directory = plugin.directory:path() .. "/"
-  local socket = shake.address:sub(#directory + 1)
-  if shake.address:sub(1, #directory) == directory and socket ~= "" and not socket:find("/", 1,
-    true) then return true end
+  local ok, err = core.socket_dir.check_socket(plugin.directory:path(), shake.address)
+  if ok or err.code == "SOCKET_FAILED" then return true end -- what is not there is found out by connecting
+  if err.code ~= "HANDSHAKE_ADDRESS" then return nil, err:wrap(("plugin '%s'"):format(plugin.name)) end
   return nil, errors.new("HANDSHAKE_ADDRESS",
-    ("plugin '%s' listens on %s, outside the shared directory %s; rebuild it with "
-    .. "go-plugin 1.5 or newer"):format(plugin.name, shake.address, plugin.directory:path()))
+    ("plugin '%s' listens on %s, outside of the shared directory %s; %s"):format(plugin.name, shake.address,
+    plugin.directory:path(), plugin.scratch.path and "build it with go-plugin 1.5 or newer"
+    or "where its go-plugin is one before 1.5, the policy is to leave TMPDIR out of env and pass_env"),
+    { in_scratch = scratch.holds(plugin, shake.address) })
 end
 
 local function check_certificate(plugin, shake)

@@ -8,20 +8,25 @@ local adoption = require "gantry.plugin.adoption"
 local attach = require "gantry.plugin.attach"
 local calls = require "gantry.plugin.calls"
 local core = require "gantry.core"
+local credentials = require "gantry.plugin.credentials"
 local diagnosis = require "gantry.plugin.diagnosis"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local exit = require "gantry.plugin.exit"
 local launch = require "gantry.plugin.launch"
-local memory = require "gantry.plugin.memory"
+local masking = require "gantry.plugin.masking"
+local launches = require "gantry.place.launches"
+local read_exit = require "gantry.plugin.read_exit"
+local reattach_data = require "gantry.place.reattach_data"
+local output = require "gantry.plugin.output"
 local removal = require "gantry.plugin.removal"
+local retry = require "gantry.task.retry"
+local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
 
 local plugin = {}
 
--- Seconds: an exit is told this long after the output ended; a killed container's end; an engine that is away.
-local EXIT_PATIENCE <const>, KILL_PATIENCE <const>, ENGINE_PATIENCE <const> = 2, 10, 60
--- Seconds: what the engine's events tell comes this long after the output ended, if at all.
-local EVENT_PATIENCE <const> = 0.25
+-- Seconds: for an engine that refuses a signal; a killed container's end; an engine that is away.
+local EXIT_TIMEOUT <const>, KILL_TIMEOUT <const>, ENGINE_TIMEOUT <const> = 2, 10, 60
 local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 2
 
 ---@class gantry.Plugin
@@ -44,11 +49,13 @@ Plugin.__index = Plugin
 ---@field name string? instead of the policy's
 ---@field runtime_dir string? instead of the usual one
 ---@field environment table<string, string>? the caller's, for pass_env; the process's own where nil
----@field on_event fun(kind: string, fields: table)? progress: image, leftovers, warning, created, started, ready, exit
----@field on_output fun(stream: "stdout"|"stderr", bytes: string)? the plugin's output, in any chunks
+---@field on_event fun(kind: string, fields: table)? progress: image, leftovers, corpse, warning, created, ready, exit
+---@field on_output fun(stream: "stdout"|"stderr", bytes: string, plugin: gantry.Plugin)? the plugin's output, in
+--- any chunks; it may come before the launch has answered, and pause the plugin's output already then
 ---@field deaths gantry.Deaths? what the engine's events tell of ends, asked before the engine itself
 ---@field keeps_container boolean? the container of a plugin that ended stays until plugin:remove_container()
----@field engine_patience number? seconds that an engine may be away before the plugin counts as ended; 60 where nil
+---@field engine_timeout number? seconds that an engine may be away before the plugin counts as ended; the
+--- policy's where nil, and 60 where it has none
 
 ---@param config gantry.Config
 ---@param options gantry.LaunchOptions
@@ -68,6 +75,16 @@ function Plugin:event(kind, fields)
   if self.options.on_event then self.options.on_event(kind, fields) end
 end
 
+---Makes what takes its output apart, before it is attached to.
+---@param on_handshake fun()? nil where the first line was said to somebody else: all that comes now is output
+function Plugin:open_output(on_handshake)
+  local on_output = self.options.on_output
+  self.output = output.new {
+    on_handshake = on_handshake,
+    on_output = on_output and function(stream, bytes) on_output(stream, bytes, self) end,
+  }
+end
+
 ---Attaches to the container's output; also anew, to one that runs on after its engine came back.
 ---@return boolean? ok, gantry.Error? err
 function Plugin:attach()
@@ -79,6 +96,7 @@ function Plugin:attach()
   })
   if not stream then return nil, err end
   self.attached = stream
+  self:apply_pause()
   if self.stream_ended then stream:cancel() end -- what came with the headers was no output
   return true
 end
@@ -94,85 +112,49 @@ end
 function Plugin:on_stream_end(reason)
   if self.stream_ended then return end -- broken frames have ended it already
   self.stream_ended, self.stream_error = true, reason
-  if self.state == "launching" then
-    self.progress:set("ended")
-  else
+  if self.state ~= "launching" then
     task.detach(self.follow, self)
+  elseif self.progress then -- nobody waits for one that was found running: see become_ready
+    self.progress:set("ended")
   end
 end
 
----Engines may note that memory ran out a moment after the end: SIGKILL of a plugin with a limit, which we did not send,
----is looked at again.
----@param inspected table
----@return table inspected
-function Plugin:settled(inspected)
-  for _ = 1, 3 do
-    local state = inspected.State
-    if state.OOMKilled or state.ExitCode ~= 137 or not self.config.memory or self.killing then return inspected end
-    task.sleep(0.1)
-    inspected = self.engine:inspect(self.container) or inspected
-  end
-  return inspected
-end
-
----What the engine's events tell of the end. SIGKILL of a plugin with a limit, which we did not send, is no answer: that
----memory ran out may be told later.
----@return gantry.Exit?
-function Plugin:told_exit()
-  local death = self.options.deaths and self.options.deaths:await(self.container, EVENT_PATIENCE)
-  if not death or death.code == 137 and self.config.memory and not death.oom and not self.killing then return nil end
-  return exit.from_death(death, self.state == "stopping")
-end
-
----Waits for the end of the process, bounded, and reads how it went.
----@return gantry.Exit? exit, gantry.Error? err nil, nil where it still runs
-function Plugin:try_read_exit()
-  local told = self:told_exit()
-  if told then return told end
-  local requested = self.state == "stopping"
-  local stopped, err = task.deadline(EXIT_PATIENCE, self.engine.wait, self.engine, self.container)
-  local inspected, failure = self.engine:inspect(self.container)
-  if inspected then
-    if inspected.State.Running then
-      self.inspected = inspected
-      if not stopped then return nil, nil end
-      return exit.from_state({ ExitCode = stopped.StatusCode }, requested) -- somebody else has started it again
-    end
-    self.inspected = self:settled(inspected)
-    return exit.from_state(self.inspected.State, requested)
-  end
-  if failure.status and stopped then return exit.from_state({ ExitCode = stopped.StatusCode }, requested) end
-  if failure.status == 404 then return exit.unknown("lost", "the container was removed by someone else", requested) end
-  return nil, failure or err
+---Ready: from now on the end is followed, also one that came in the meantime.
+function Plugin:become_ready()
+  self.state = "ready"
+  if self.stream_ended then task.detach(self.follow, self) end
 end
 
 ---For a launch that failed: the exit belongs to the diagnosis.
 function Plugin:read_exit()
-  self.exit = self:try_read_exit() or nil
+  self.exit = read_exit(self) or nil
 end
 
 ---Follows a container whose stream has ended: to its exit, or back to its output where it runs on.
 function Plugin:follow()
-  local retry, patience = FIRST_RETRY, core.loop.clock() + (self.options.engine_patience or ENGINE_PATIENCE)
+  local since = core.loop.clock()
+  local again = retry.new(FIRST_RETRY, LONGEST_RETRY)
+  local until_when = since + (self.options.engine_timeout or self.config.engine_timeout or ENGINE_TIMEOUT)
   local away = false
   while true do
-    local ended, err = self:try_read_exit()
+    local ended, err = read_exit(self)
     if not ended and not err then
-      if self:attach() then return self:event("reattached", {}) end
-    elseif not ended and core.loop.clock() > patience then
+      if self:attach() then return self:event("reattached", { seconds = core.loop.clock() - since }) end
+    elseif not ended and core.loop.clock() > until_when then
       ended = exit.unknown("engine_error", err.message, self.state == "stopping")
     end
     if ended then return self:finish(ended) end
     if err and not away then self:event("engine_away", { error = err }) end
     away = away or err ~= nil
-    task.sleep(retry)
-    retry = math.min(retry * 2, LONGEST_RETRY)
+    again:pause()
   end
 end
 
+---Ends the plugin's life, once: whoever learns of its end first.
 ---@param ended gantry.Exit
 function Plugin:finish(ended)
-  self.exit = ended
+  if self.finished then return end
+  self.finished, self.exit = true, ended
   self:release(not self.options.keeps_container)
   self.state = "ended"
   self:event("exit", { exit = ended })
@@ -187,18 +169,22 @@ function Plugin:release(with_container)
   if self.connection then self.connection:close() end
   if self.attached and not self.stream_ended then self.attached:cancel() end
   if self.borrowed then return attach.clean(self) end
-  if self.container then memory.forget(self.container, self.options.environment) end
+  credentials.drop(self)
+  if self.container then reattach_data.forget(self.container, self.options.environment) end
   if with_container then self:remove_container() end
-  if self.directory then self.directory:remove() end
+  if self.directory then socket_directory.remove(self.directory) end
 end
 
----Removes the container, unless it is kept for inspection, by the name that was chosen before it was made.
+---Removes the container, unless it is kept for inspection: by its id, or where none was answered by the name that was
+---chosen before it was made.
 ---@return boolean? gone, gantry.Error? err where the container could not be removed
 function Plugin:remove_container()
   if self.config.debug and self.container then self.kept = true end
   if self.kept or self.borrowed or not self.container_name then return true end
-  local gone, err = removal.remove(self.engine, self.container_name, self.may_appear)
-  if not gone then
+  local gone, err = removal.remove(self.engine, self.container or self.container_name, self.may_appear)
+  if gone then
+    launches.forget(self.container_name, self.directory_path or self.root .. "/" .. self.name, self.options.environment)
+  elseif not self.options.keeps_container then
     self.engine.swept[self.root .. "/" .. self.name] = nil
     self:event("warning", { text = ("container %s may be left on the engine (%s); the next run of '%s' removes it")
       :format(self.container_name, err.message, self.name) })
@@ -219,11 +205,10 @@ function plugin.launch(config, options)
 
   local ok, err = launch.run(self)
   if not ok then return nil, self:fail_launch(err) end
-  self.state = "ready"
   self.protocol, self.protocol_version = self.handshake.protocol, self.handshake.protocol_version
   self.ready_ms = (core.loop.clock() - self.began) * 1000
+  self:become_ready()
   self:event("ready", { plugin = self })
-  if self.stream_ended then self:on_stream_end(self.stream_error) end
   return self
 end
 
@@ -237,9 +222,8 @@ function plugin.adopt(config, facts, options)
   local self = new(config, options)
   local ok, err, ended = adoption.run(self, facts)
   if not ok then return nil, err, ended end
-  self.state = "ready"
+  self:become_ready()
   self:event("adopted", { plugin = self })
-  if self.stream_ended then self:on_stream_end(self.stream_error) end
   return self
 end
 
@@ -254,9 +238,8 @@ function plugin.attach(name, options)
   local self = new(attach.config(found), options)
   local ok, failure = attach.run(self, found)
   if not ok then return nil, failure end
-  self.state = "ready"
+  self:become_ready()
   self:event("attached", { plugin = self })
-  if self.stream_ended then self:on_stream_end(self.stream_error) end
   return self
 end
 
@@ -284,7 +267,7 @@ function plugin.plan(config, options)
   if not request then return nil, err end
   return { name = self.name, image = self.reference, image_id = self.image.Id, directory = self.root .. "/"
     .. self.name,
-    api = self.engine.api, engine = self.engine.endpoint.name, request = request }
+    api = self.engine.api, engine = self.engine.endpoint.name, request = masking.request(request) }
 end
 
 local function check_open(self)
@@ -298,10 +281,11 @@ function Plugin:wait()
   return self.ended:wait()
 end
 
+---Whether the process ends in time. What is given back afterwards may take longer.
 ---@param seconds number
 ---@return boolean ended
 function Plugin:ends_within(seconds)
-  return (task.deadline(seconds, function() return self.ended:wait() end)) ~= nil
+  return (task.deadline(seconds, function() return self.ended:wait() end)) ~= nil or self.finished == true
 end
 
 ---Sends a signal to the plugin's process.
@@ -313,33 +297,61 @@ function Plugin:kill(signal)
   return self.engine:kill(self.container, signal or "TERM")
 end
 
+---One of the ways to tell a plugin to end.
+---@param how "Shutdown"|string the name or number of a signal
+---@param timeout number seconds
+---@return boolean ended, gantry.Error? err where it could not be told
+function Plugin:end_by(how, timeout)
+  self:event("stopping", { how = how })
+  if how == "Shutdown" then return self.connection:shutdown(timeout) and self:ends_within(timeout) end
+  self.killing = self.killing or how == "SIGKILL"
+  local sent, err = self.engine:kill(self.container, (how:gsub("^SIG", "")))
+  -- An engine that refuses a signal is not waited for as long as a plugin that was told.
+  if self:ends_within(sent == nil and EXIT_TIMEOUT or timeout) then return true end
+  return (sent == nil or how == "SIGKILL") and self:ended_before_its_output(), err
+end
+
+---The signal that tells it to end, as the policy or the image has it.
+---@return string
+function Plugin:stop_signal()
+  local inner = self.inspected and self.inspected.Config or self.image and self.image.Config or {}
+  local named = self.config.stop_signal or inner.StopSignal
+  return type(named) == "string" and named ~= "" and named or "SIGTERM"
+end
+
+---Asks the engine for an end that the stream has not told of: its own waits behind output that nobody reads, or that is
+---more than was read by now.
+---@return boolean ended
+function Plugin:ended_before_its_output()
+  local ended = task.deadline(EXIT_TIMEOUT + KILL_TIMEOUT, read_exit, self)
+  if ended then task.shield(self.finish, self, ended) end
+  return ended ~= nil
+end
+
 ---Stops the plugin in order: it is asked to end, then told, then killed; each gets its time. Ends when container and
 ---socket directory are gone. Stopping what has ended or is being stopped waits for that end.
 ---@param options { at_once: boolean? }? at_once leaves out asking and telling
----@return gantry.Exit
+---@return gantry.Exit? exit
+---@return gantry.Error? err STOP_FAILED where the engine let it run on: it is as it was, and may be stopped again
 function Plugin:stop(options)
   local at_once = options and options.at_once
+  local again = self.state == "stopping" and (at_once or self.stop_error)
+  if self.state ~= "ready" and not again then return self.ended:wait() end
   local grace = self.config.stop_timeout
-  if self.state == "ready" or (self.state == "stopping" and at_once) then
-    self.state = "stopping"
-    self:resume_output()
-    if not at_once and self.connection then
-      self:event("stopping", { how = "Shutdown" })
-      if self.connection:shutdown(grace) and self:ends_within(grace) then return self.exit end
-    end
-    if not at_once then
-      self:event("stopping", { how = "SIGTERM" })
-      self.engine:kill(self.container, "TERM")
-      if self:ends_within(grace) then return self.exit end
-    end
-    self:event("stopping", { how = "SIGKILL" })
-    self.killing = true
-    self.engine:kill(self.container, "KILL")
-    if not self:ends_within(KILL_PATIENCE) and self.state ~= "ended" then
-      self:finish(exit.unknown("engine_error", "the engine did not report an end within 10 s of SIGKILL", true))
+  self.state, self.stop_error = "stopping", nil
+  self:resume_output()
+  if not at_once and not again then
+    if self.connection and self:end_by("Shutdown", grace) or self:end_by(self:stop_signal(), grace) then
+      return self.ended:wait()
     end
   end
-  return self.ended:wait()
+  local ended, err = self:end_by("SIGKILL", KILL_TIMEOUT)
+  if ended then return self.ended:wait() end
+  local reason = err and err.message
+    or ("the engine did not report an end within %d s of SIGKILL"):format(KILL_TIMEOUT)
+  self.stop_error = errors.new("STOP_FAILED", ("stop plugin '%s': %s; it runs on"):format(self.name, reason),
+    { status = err and err.status, cause = err })
+  return nil, self.stop_error
 end
 
 ---What can be told of it: the last output, image, command, runtime; with `debug` the environment too, and the command
@@ -430,15 +442,29 @@ function Plugin:stream(path, request, options)
   return calls.stream(self, path, request, options)
 end
 
----Holds the plugin's output back at its source, for a reader that cannot keep up.
-function Plugin:pause_output()
+---Does what was asked for last. The handshake is part of the output, and a launch that waits for it is not held up.
+function Plugin:apply_pause()
+  if not self.output_paused or not self.output.handshake_line then return end
   if self.attached and not self.stream_ended then self.attached:pause() end
   if self.stdio and not self.connection.closed then self.stdio:pause() end
 end
 
+---Holds the plugin's output back at its source, for a reader that cannot keep up; before its handshake, from that on.
+function Plugin:pause_output()
+  self.output_paused = true
+  self:apply_pause()
+end
+
 function Plugin:resume_output()
+  self.output_paused = false
   if self.attached and not self.stream_ended then self.attached:resume() end
   if self.stdio and not self.connection.closed then self.stdio:resume() end
+end
+
+---Reads what it prints over gRPC's stream of standard output.
+function Plugin:follow_stdio()
+  self.stdio = self.connection:stdio(function(stream, bytes) self.output:from_stdio(stream, bytes) end)
+  self:apply_pause()
 end
 
 ---What a go-plugin host needs to reattach, and when it was ready.
@@ -453,12 +479,18 @@ function Plugin:__close()
     if self.state == "ready" then self:detach() end
     return
   end
-  task.shield(self.stop, self)
+  task.shield(self.end_life, self)
+end
+
+---Stops it, and lets go of it where the engine does not: what may be left is told.
+function Plugin:end_life()
+  local ended, err = self:stop()
+  if not ended and err then self:finish(exit.unknown("engine_error", err.message, true)) end
 end
 
 function Plugin:__tostring()
   return ("plugin %s  %s  %s  %s"):format(self.name, self.state, (self.container or "-"):sub(1, 12),
-    self.address and "unix:" .. self.address.string or "-")
+    self.address and self.address.network .. ":" .. self.address.string or "-")
 end
 
 return plugin

@@ -1,32 +1,50 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- plugin/leftovers.lua: containers that a killed gantry left behind. They are known by three labels: the plugin, its
---- owner and its socket directory. Whoever holds the lock on that directory may remove them: their owner is dead.
+--- plugin/leftovers.lua: containers of one plugin that a killed gantry left behind, taken away before it is launched
+--- again, and those of all plugins that a machine left behind whose power went; garbage.lua looks through the whole
+--- machine. They are known by our records and by labels: the plugin, its owner and its socket directory. Whoever holds
+--- the lock on that directory may remove them: their owner is dead.
 
+local LABEL = require("gantry.engine.container").LABEL
 local core = require "gantry.core"
-local memory = require "gantry.plugin.memory"
-local ownership = require "gantry.ownership"
+local json = require "gantry.json"
+local launches = require "gantry.place.launches"
+local ownership = require "gantry.place.ownership"
 local removal = require "gantry.plugin.removal"
+local socket_directory = require "gantry.place.socket_directory"
+local state_dir = require "gantry.place.state_dir"
 local task = require "gantry.task"
 
 local leftovers = {}
 
 -- Seconds for which what is removed may still be listed, and between two looks.
-local PATIENCE <const>, RETRY <const> = 5, 0.02
+local TIMEOUT <const>, RETRY <const> = 5, 0.02
 
+---Whether a container that cannot be removed keeps its plugin from being started: only one that lives does.
+---@return boolean? live nil where it cannot be known
+local function is_live(engine, id)
+  local inspected, err = engine:inspect(id)
+  if inspected then return inspected.State.Running == true end
+  if err.status == 404 then return false end
+end
+
+---@param engine gantry.Engine
 ---@param containers table[]
 ---@param own string?
----@param removed string[] takes the ids of those that were there
+---@param result { removed: string[], corpses: table<string, gantry.Error>, seen: table<string, table> } takes the ids
+--- of those that were there, of those that are dead and stay, and all that are gone
 ---@return boolean? found whether there were any, gantry.Error? err
-local function remove_all(engine, containers, own, removed)
+local function remove_all(engine, containers, own, result)
   local found = false
   for _, container in ipairs(containers) do
-    if container.Id ~= own then
-      local gone, failure, was_there = removal.remove(engine, container.Id)
-      if not gone then return nil, failure end
+    local id = container.Id
+    if id ~= own and not result.corpses[id] then
+      local gone, failure, was_there = removal.remove(engine, id)
+      if not gone and is_live(engine, id) ~= false then return nil, failure end
+      if not gone then result.corpses[id] = failure end
       found = true
-      memory.forget(container.Id)
-      if was_there then removed[#removed + 1] = container.Id end
+      if gone then result.seen[id] = container end
+      if was_there then result.removed[#result.removed + 1] = id end
     end
   end
   return found
@@ -36,21 +54,84 @@ end
 ---@param engine gantry.Engine
 ---@param name string
 ---@param directory string
----@param own string? id of a container that stays
----@return string[]? ids of the removed containers
+---@param options { own: string?, environment: table<string, string>? }? own: id of a container that stays
+---@return { removed: string[], corpses: table<string, gantry.Error> }? result ids of the removed containers, and of the
+--- dead ones that the engine would not remove
 ---@return gantry.Error?
-function leftovers.remove(engine, name, directory, own)
-  local labels, removed = ownership.labels(name, directory), {}
-  local until_when = core.loop.clock() + PATIENCE
+function leftovers.remove(engine, name, directory, options)
+  options = options or {}
+  local labels = { [LABEL.plugin] = name, [LABEL.directory] = directory }
+  local result = { removed = {}, corpses = {}, seen = {} }
+  local until_when = core.loop.clock() + TIMEOUT
   -- An engine lists a container that it is still creating before it can remove it: gone is what is listed no more.
   while true do
-    local containers, err = engine:list(labels)
+    local containers, err = ownership.containers(engine, { labels = labels, environment = options.environment })
     if not containers then return nil, err end
-    local found, failure = remove_all(engine, containers, own, removed)
+    local found, failure = remove_all(engine, containers, options.own, result)
     if found == nil then return nil, failure end
-    if not found or core.loop.clock() > until_when then return removed end
+    if not found or core.loop.clock() > until_when then
+      for _, container in pairs(result.seen) do ownership.forget(container, options.environment) end
+      return result
+    end
     task.sleep(RETRY)
   end
+end
+
+---The containers that `gantry up` keeps account of.
+---@param environment table<string, string>?
+---@return table<string, boolean> ids
+function leftovers.supervised(environment)
+  local ids, folder = {}, state_dir.path(environment) .. "/up"
+  for _, name in ipairs(core.files.list(folder) or {}) do
+    local text = name:find("%.json$") and state_dir.read(folder .. "/" .. name)
+    local record = text and json.decode(text)
+    local live = type(record) == "table" and type(record.live) == "table" and record.live.container
+    if type(live) == "string" then ids[live] = true end
+  end
+  return ids
+end
+
+---Removes one container of an earlier boot, and the directory of a launch for another host, whose name no other has.
+---@param engine gantry.Engine
+---@param container table
+---@param environment table<string, string>?
+---@return boolean removed
+local function remove_earlier(engine, container, environment)
+  local path, unique = container.Labels[LABEL.directory], container.Labels[LABEL.exec]
+  local directory, state
+  if unique and select(2, ownership.split(path)) == unique then
+    directory, state = ownership.lock(path)
+  else
+    state = ownership.state(path)
+  end
+  local gone = state ~= "alive" and removal.remove(engine, container.Id)
+  if gone then ownership.forget(container, environment) end
+  if directory and gone then socket_directory.remove(directory) elseif directory then directory:close() end
+  return gone == true
+end
+
+---Removes what launches before the machine's last start left on this engine: their gantries are dead, whether or not
+---their directories are there still, and a restart policy that somebody gave a container has it run again. What
+---`gantry up` keeps account of is its own to decide on.
+---@param engine gantry.Engine
+---@param environment table<string, string>?
+---@return string[] removed ids
+function leftovers.remove_earlier_boots(engine, environment)
+  local removed, earlier = {}, {}
+  for _, record in ipairs(launches.of_other_boots(environment)) do earlier[record.container] = record end
+  if not next(earlier) then return removed end
+  local containers, _, records = ownership.containers(engine, { environment = environment })
+  local supervised = leftovers.supervised(environment)
+  for _, container in ipairs(containers or {}) do
+    local record = records[container.Id]
+    local left = record and earlier[record.container] and not supervised[container.Id]
+    if left and remove_earlier(engine, container, environment) then removed[#removed + 1] = container.Id end
+    if record then earlier[record.container] = nil end
+  end
+  for name, record in pairs(containers and earlier or {}) do
+    if record.engine == engine.endpoint.name then launches.forget(name, record.directory, environment) end
+  end
+  return removed
 end
 
 return leftovers

@@ -11,6 +11,7 @@ local STDOUT <const>, STDERR <const>, ENGINE <const> = 1, 2, 3
 -- go-plugin's own limit for the handshake's line (Go's bufio.Scanner).
 local HANDSHAKE_LIMIT <const> = 64 * 1024
 local TAIL_BYTES <const> = 16 * 1024
+local ENGINE_ERROR_BYTES <const> = 4 * 1024
 
 ---@class gantry.Output
 ---@field handshake_line string? the first line of standard output
@@ -19,10 +20,12 @@ local TAIL_BYTES <const> = 16 * 1024
 local Output = {}
 Output.__index = Output
 
----@param handlers { on_handshake: fun(), on_output: fun(stream: "stdout"|"stderr", bytes: string)? }
+---@param handlers { on_handshake: fun()?, on_output: fun(stream: "stdout"|"stderr", bytes: string)? } without
+--- `on_handshake` all that comes is output
 ---@return gantry.Output
 function output.new(handlers)
   local self = setmetatable({ handlers = handlers, tail = {} }, Output)
+  if not handlers.on_handshake then self.handshake_line = "" end
   self:reset()
   return self
 end
@@ -73,7 +76,7 @@ function Output:feed(bytes)
   for i = 1, #pieces, 2 do
     local stream, payload = pieces[i], pieces[i + 1]
     if stream == ENGINE then
-      self.engine_error = (self.engine_error or "") .. payload
+      self.engine_error = ((self.engine_error or "") .. payload:sub(1, ENGINE_ERROR_BYTES)):sub(1, ENGINE_ERROR_BYTES)
     elseif stream == STDERR then
       self:emit("stderr", payload)
     elseif self.handshake_line then

@@ -4,9 +4,10 @@
 --- looking, for engines word their reasons differently.
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 local runtimes = require "gantry.engine.runtimes"
+local view = require "gantry.engine.view"
 
 local refusal = {}
 
@@ -30,7 +31,11 @@ end
 ---@return gantry.Error?
 local function missing_source(plugin, err)
   for _, mount in ipairs(plugin.config.mounts or {}) do
-    if not core.system.stat(mount.source) then
+    local hidden = view.hidden(plugin.engine, mount.source)
+    if hidden then
+      return errors.new("FOLDER_HIDDEN", ("mounts: %s cannot be shared: %s; put it elsewhere, or set PrivateTmp=no in "
+        .. "the unit"):format(mount.source, view.describe(hidden)), { status = err.status, cause = err })
+    elseif not core.system.stat(mount.source) then
       return errors.new("MOUNT_SOURCE_MISSING", ("mounts: %s does not exist on this machine; make it, or correct the "
         .. "policy"):format(mount.source), { status = err.status, cause = err })
     end
@@ -42,14 +47,14 @@ end
 ---@param request table
 ---@return boolean? sees nil where that cannot be told
 local function sees_directory(plugin, request)
-  local engine = plugin.engine
+  local engine, path = plugin.engine, plugin.directory_path
   local function try(mounts)
     local created, err = engine:create("gantry-probe-" .. core.system.random(4), { Image = request.Image,
       Labels = request.Labels, Cmd = { "/none" }, HostConfig = { Mounts = json.array(mounts) } })
     if created then engine:remove(created.Id) end
     return created ~= nil, err
   end
-  local fine, err = try { request.HostConfig.Mounts[1] }
+  local fine, err = try { { Type = "bind", Source = path, Target = path } }
   if fine then return true end
   if err.status ~= BAD_REQUEST or not try {} then return nil end
   return false
@@ -62,8 +67,19 @@ end
 local function invisible_error(plugin, request, err)
   if plugin.engine.kind ~= "docker" or sees_directory(plugin, request) ~= false then return nil end
   return errors.new("DIRECTORY_NOT_VISIBLE", ("the engine at %s does not see %s, which is here; it must run on this "
-    .. "machine, and a service with PrivateTmp=yes needs a GANTRY_RUNTIME_DIR (or temp_dir) outside of /tmp")
-    :format(plugin.engine.endpoint.name, plugin.directory_path), { status = err.status, cause = err })
+    .. "machine; where it has folders of its own, %s"):format(plugin.engine.endpoint.name, plugin.directory_path,
+    view.REMEDY), { status = err.status, cause = err })
+end
+
+---A socket directory that the engine would take for another one, which would be empty.
+---@param plugin gantry.Plugin
+---@param path string
+---@return boolean? ok, gantry.Error? err DIRECTORY_NOT_VISIBLE
+function refusal.check_visible(plugin, path)
+  local hidden = view.hidden(plugin.engine, path)
+  if not hidden then return true end
+  return nil, errors.new("DIRECTORY_NOT_VISIBLE", ("the engine at %s does not see %s: %s; %s"):format(
+    plugin.engine.endpoint.name, path, view.describe(hidden), view.REMEDY))
 end
 
 ---Why the engine did not make, or not start, the container.

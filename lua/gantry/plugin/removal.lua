@@ -4,21 +4,22 @@
 --- the engine, somebody else is removing it, or the engine is away.
 
 local core = require "gantry.core"
-local memory = require "gantry.plugin.memory"
-local task = require "gantry.task"
+local reattach_data = require "gantry.place.reattach_data"
+local retry = require "gantry.task.retry"
 
 local removal = {}
 
 -- Seconds.
-local PATIENCE <const>, FIRST_RETRY <const>, LONGEST_RETRY <const> = 10, 0.05, 1
+local TIMEOUT <const>, FIRST_RETRY <const>, LONGEST_RETRY <const> = 10, 0.05, 1
 
 -- What is kept of a plugin is kept by its container's whole id.
 local WHOLE_ID <const> = "^" .. ("%x"):rep(64) .. "$"
 
----Whether trying again can help: the engine did not answer, or says that something else is at work on the container.
+---Whether trying again can help: the engine did not answer, or not to this, or says that something else is at work on
+---the container.
 ---@param err gantry.Error
 local function passing(err)
-  return not err.status or err.status == 409
+  return not err.status or err.status == 409 or err.code == "ENGINE_ANSWER"
 end
 
 ---Returns once the container is not on the engine any more.
@@ -28,17 +29,16 @@ end
 ---@return boolean? gone, gantry.Error? err where it is still there, or may be
 ---@return boolean? removed false where somebody else had removed it, or there was none
 function removal.remove(engine, id, may_appear)
-  local retry, began = FIRST_RETRY, core.loop.clock()
+  local again, began = retry.new(FIRST_RETRY, LONGEST_RETRY), core.loop.clock()
   while true do
     local removed, err = engine:remove(id)
     local waited = core.loop.clock() - began
     if removed or (removed == false and waited >= (may_appear or 0)) then
-      if id:find(WHOLE_ID) then memory.forget(id) end
+      if id:find(WHOLE_ID) then reattach_data.forget(id) end
       return true, nil, removed
     end
-    if removed == nil and (not passing(err) or waited > PATIENCE) then return nil, err end
-    task.sleep(retry)
-    retry = math.min(retry * 2, LONGEST_RETRY)
+    if removed == nil and (not passing(err) or waited > TIMEOUT) then return nil, err end
+    again:pause()
   end
 end
 

@@ -4,8 +4,10 @@
 --- root is the engine's user and group 0 is that user's group; every other number is one that nobody else has.
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
+local hardening = require "gantry.engine.hardening"
 local runtimes = require "gantry.engine.runtimes"
+local user = require "gantry.plugin.user"
 
 local rootless = {}
 
@@ -19,23 +21,9 @@ local function is_rootless(engine)
   local socket = engine.endpoint.unix_socket
   local status = socket and core.system.stat(socket)
   if not status or status.uid == 0 then return false end
-  local about, err = engine:describe()
-  if not about then return nil, err end
-  return about.rootless
-end
-
----The user that the plugin's process has inside, as the policy or the image names it.
----@param plugin gantry.Plugin
----@return string
-local function user_inside(plugin)
-  local user = plugin.config.user or plugin.image and plugin.image.Config and plugin.image.Config.User or ""
-  return user:match("^[^:]*")
-end
-
----@param user string
----@return boolean
-local function is_root(user)
-  return user == "" or user == "0" or user == "root"
+  local found, err = hardening.of(engine)
+  if not found then return nil, err end
+  return found.rootless
 end
 
 ---@param plugin gantry.Plugin
@@ -54,12 +42,12 @@ local function check_caller(plugin)
 end
 
 ---@param plugin gantry.Plugin
----@param user string
+---@param named string
 ---@return gantry.Error
-local function user_error(plugin, user)
+local function user_error(plugin, named)
   return errors.new("ROOTLESS_USER", ("plugin '%s' runs as user '%s' in a container of the rootless engine at %s, "
     .. "where that user is nobody you know; set rootless = true in the policy to share the socket by group 0 of the "
-    .. "container, which is your own group, or user = \"0:0\" to run it as yourself"):format(plugin.name, user,
+    .. "container, which is your own group, or user = \"0:0\" to run it as yourself"):format(plugin.name, named,
     plugin.engine.endpoint.name))
 end
 
@@ -73,19 +61,27 @@ local function is_gvisor(plugin)
   return runtimes.is_gvisor(name, known)
 end
 
+---Whether the caller is inside who it is outside, as Podman can have it.
+---@param plugin gantry.Plugin
+---@return boolean
+function rootless.keeps_ids(plugin)
+  return (plugin.config.userns_mode or ""):find "^keep%-id" ~= nil
+end
+
 ---Settles the group that the plugin shares its socket by, once the image and the caller's group are known.
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
 function rootless.settle(plugin)
   local is, unknown = is_rootless(plugin.engine)
   if is == nil then return nil, unknown end
-  plugin.group_inside = is and INSIDE or plugin.group
+  plugin.rootless_engine = is
+  plugin.group_inside = is and not rootless.keeps_ids(plugin) and INSIDE or plugin.group
   if not is then return true end
   local wrong = check_caller(plugin)
   if wrong then return nil, wrong end
-  local user = user_inside(plugin)
-  if is_root(user) then return true end
-  if not plugin.config.rootless then return nil, user_error(plugin, user) end
+  local named = user.named(plugin)
+  if user.is_root(named) or rootless.keeps_ids(plugin) then return true end
+  if not plugin.config.rootless then return nil, user_error(plugin, named) end
   plugin.needs_acl = is_gvisor(plugin)
   return true
 end

@@ -4,7 +4,8 @@
 --- (`cwd`) and its temporary directory (`share_tmp`).
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
+local view = require "gantry.engine.view"
 
 local shared_folders = {}
 
@@ -22,13 +23,28 @@ local function trimmed(path)
   return (path:gsub("(.)/+$", "%1"))
 end
 
-local function add_current_directory(shared, config)
+---Refuses a folder that the engine would take for another one.
+---@param field string
+---@param path string
+---@param engine gantry.Engine
+---@param remedy string
+---@return gantry.Error? err
+local function hidden_error(field, path, engine, remedy)
+  local folder = view.hidden(engine, path)
+  if not folder then return nil end
+  return errors.new("FOLDER_HIDDEN", ("%s: %s cannot be shared: %s; %s"):format(field, path, view.describe(folder),
+    remedy))
+end
+
+local function add_current_directory(shared, config, _, engine)
   local path, err = core.system.current_directory()
   if not path then return nil, err:wrap("cwd") end
   if path == "/" then
     return nil, errors.new("CWD_IS_ROOT", "cwd: the current directory is /, and all of the host's files are not "
       .. "shared; change to the directory that the plugin needs")
   end
+  local hidden = hidden_error("cwd", path, engine, "give the unit a WorkingDirectory= elsewhere")
+  if hidden then return nil, hidden end
   shared.working_dir = path
   return { source = path, target = path, read_only = config.cwd == "ro" }
 end
@@ -36,7 +52,7 @@ end
 local NOT_PRIVATE = "share_tmp: %s; run the host as `gantry host -- COMMAND`, which gives it a private one, "
   .. "or share all of /tmp with share_tmp = \"/tmp\""
 
-local function add_temporary(shared, config, environment)
+local function add_temporary(shared, config, environment, engine)
   local path = environment.TMPDIR
   path = path and path ~= "" and trimmed(path) or nil
   if config.share_tmp == "/tmp" then
@@ -53,6 +69,9 @@ local function add_temporary(shared, config, environment)
     return nil, errors.new("TMPDIR_MISSING", ("share_tmp: the host's TMPDIR %s is no directory; make it, or set TMPDIR "
       .. "to an absolute path"):format(path))
   end
+  local hidden = hidden_error("share_tmp", path, engine, view.REMEDY .. ", and run the host as `gantry host -- "
+    .. "COMMAND`")
+  if hidden then return nil, hidden end
   return { source = path, target = path, read_only = false }
 end
 
@@ -68,14 +87,15 @@ end
 
 ---@param config gantry.Config
 ---@param environment table<string, string> the caller's
+---@param engine gantry.Engine
 ---@return gantry.SharedFolders? shared, gantry.Error? err
-function shared_folders.of(config, environment)
+function shared_folders.of(config, environment, engine)
   local shared = { mounts = {} }
   local seen = {}
   local adders = { config.cwd and add_current_directory or false, config.share_tmp and add_temporary or false }
   for _, add in ipairs(adders) do
     if add then
-      local mount, err = add(shared, config, environment)
+      local mount, err = add(shared, config, environment, engine)
       if not mount then return nil, err end
       if not seen[mount.target] and not taken(config, mount.target) then
         shared.mounts[#shared.mounts + 1] = mount

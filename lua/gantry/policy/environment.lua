@@ -1,12 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- policy/environment.lua: the globals of a policy: Lua's own, without what reaches the machine, the launcher's state,
---- or past the bounds of the call. Each policy has a set of its own.
+--- policy/environment.lua: the globals of a policy: Lua's own, without what reaches the machine or the launcher's
+--- state. Each policy has a set of its own.
 
 local readonly = require "gantry.policy.readonly"
-local strings = require "gantry.policy.strings"
 local system = require("gantry.core").system
-local tables = require "gantry.policy.tables"
 
 local environment = {}
 
@@ -56,25 +54,32 @@ local function add_code(globals)
   end
 end
 
+---@param options { folder: string?, on_open: fun(path: string)? } folder: what relative paths are below; on_open is
+--- told of each file that is asked for
 ---@param path any
 ---@param mode any
 ---@return file*? handle, string? reason, integer? code
-local function open(path, mode)
+local function open(options, path, mode)
   mode = mode or "r"
-  if type(path) ~= "string" then error("a path is a string, got " .. type(path), 2) end
+  if type(path) ~= "string" then error("a path is a string, got " .. type(path), 3) end
+  if options.folder and path:sub(1, 1) ~= "/" then path = options.folder .. "/" .. path end
   if mode ~= "r" and mode ~= "rb" then return nil, path .. ": a policy may only read files", 1 end
+  if options.on_open then options.on_open(path) end
   local status = system.stat(path)
   -- What is no file may block the launcher for ever.
   if status and status.type ~= "file" then return nil, path .. ": is no regular file", 1 end
   return io.open(path, mode)
 end
 
----@param path string
----@param ... any formats as for file:lines
-local function lines(path, ...)
-  local handle, reason = open(path)
-  if not handle then error(reason, 2) end
-  return handle:lines(...)
+---@param options { folder: string?, on_open: fun(path: string)? }
+---@return table the functions of io that policies have
+local function files_module(options)
+  return { open = function(path, mode) return open(options, path, mode) end,
+    lines = function(path, ...)
+      local handle, reason = open(options, path)
+      if not handle then error(reason, 2) end
+      return handle:lines(...)
+    end }
 end
 
 ---@param globals table
@@ -88,7 +93,9 @@ local function add_print(globals, print_line)
 end
 
 ---The globals for one policy, but for `require`.
----@param options { print: fun(text: string)? } print takes what the policy prints; nothing does where nil
+---@param options { print: fun(text: string)?, folder: string?, on_open: fun(path: string)? } print takes what the
+--- policy prints; nothing does where nil. folder: what relative paths are below. on_open is told of each file that is
+--- asked for
 ---@return table
 function environment.new(options)
   local globals = pick(_G, [[_VERSION assert error ipairs pairs pcall rawequal rawget rawlen rawset select
@@ -100,9 +107,10 @@ function environment.new(options)
   globals.coroutine = pick(coroutine, "close create isyieldable resume status wrap yield")
   globals.utf8 = pick(utf8, "char charpattern codepoint codes len offset")
   globals.os = pick(os, "clock date difftime time")
-  globals.io = { open = open, lines = lines }
-  globals.string = strings.library()
-  globals.table = tables.library()
+  globals.io = files_module(options)
+  globals.string = pick(string, [[byte char find format gmatch gsub len lower match pack packsize rep reverse sub
+    unpack upper]])
+  globals.table = pick(table, "concat insert move pack remove sort unpack")
   add_metatables(globals)
   add_code(globals)
   add_print(globals, options.print)

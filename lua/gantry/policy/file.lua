@@ -3,12 +3,15 @@
 --- policy/file.lua: reads a policy's text, where the file is one that only the user or root can have written: what it
 --- says is done with the user's rights.
 
-local errors = require "gantry.errors"
-local system = require("gantry.core").system
+local core = require "gantry.core"
+local errors = require "gantry.base.errors"
+local words = require "gantry.base.words"
+local files, system = core.files, core.system
 
 local file = {}
 
-local ENOENT <const>, ENOTDIR <const> = 2, 20
+local EACCES <const> = 13
+local MISSING <const> = { [2] = true, [20] = true, [40] = true } -- ENOENT, ENOTDIR, ELOOP
 local LARGEST <const> = 1024 * 1024
 local GROUP_WRITE <const>, OTHER_WRITE <const> = 16, 2 -- 0020, 0002
 
@@ -25,7 +28,11 @@ end
 ---@param path string
 ---@param err gantry.Error
 local function not_there(path, err)
-  if err.os_error == ENOENT or err.os_error == ENOTDIR then
+  local target = MISSING[err.os_error] and system.link_target(path)
+  if target then
+    return refuse("POLICY_NOT_FOUND", path, ("is a link to %s, which is not there; put that back, or remove the link")
+      :format(words.show(target)), { cause = err })
+  elseif MISSING[err.os_error] then
     return refuse("POLICY_NOT_FOUND", path, "no such file; name the path of a policy", { cause = err })
   end
   return refuse("POLICY_UNREADABLE", path, "cannot be read: " .. err.message, { cause = err })
@@ -47,35 +54,36 @@ local function check_writers(path, status)
 end
 
 ---@param path string
----@return string? text, gantry.Error? err
-local function read_all(path)
-  local handle, reason = io.open(path, "r")
-  if not handle then
-    local why = tostring(reason):gsub("^.*: ", "")
-    return refuse("POLICY_UNREADABLE", path, ("cannot be read: %s; run: chmod u+r %s"):format(why, path))
-  end
-  local text, failure = handle:read(LARGEST + 1)
-  handle:close()
-  if not text and failure then return refuse("POLICY_UNREADABLE", path, "cannot be read: " .. failure) end
-  return text or ""
+---@param err gantry.Error
+local function not_read(path, err)
+  if err.os_error ~= EACCES then return not_there(path, err) end
+  return refuse("POLICY_UNREADABLE", path, ("cannot be read; run: chmod u+r %s"):format(path), { cause = err })
 end
 
----Reads the text of a policy, or of a module for policies.
+---What a file is at this moment, without reading it: equal stamps mean that it was not changed.
+---@param path string
+---@return string
+function file.stamp(path)
+  local status = system.stat(path)
+  if not status then return "none" end
+  return ("%s %d %.6f %o %d"):format(status.type, status.size, status.mtime, status.mode, status.uid)
+end
+
+---Reads the text of a policy, or of a module for policies: what is looked at is what was opened.
 ---@param path string
 ---@return string? text
 ---@return gantry.Error? err POLICY_NOT_FOUND, POLICY_NOT_A_FILE, POLICY_UNSAFE, POLICY_UNREADABLE, POLICY_TOO_LARGE
 function file.read(path)
-  local status, missing = system.stat(path)
-  if not status then return not_there(path, missing) end
+  local text, status = files.read(path, LARGEST + 1)
+  if not text then return not_read(path, status) end
   if status.type ~= "file" then
     local what = status.type == "directory" and "a directory" or "no regular file"
     return refuse("POLICY_NOT_A_FILE", path, ("is %s; a policy is one Lua file"):format(what))
   end
   local safe, unsafe = check_writers(path, status)
   if not safe then return nil, unsafe end
-  local text, unreadable = read_all(path)
-  if text and #text > LARGEST then return refuse("POLICY_TOO_LARGE", path, "is larger than 1 MiB") end
-  return text, unreadable
+  if #text > LARGEST then return refuse("POLICY_TOO_LARGE", path, "is larger than 1 MiB") end
+  return text
 end
 
 return file

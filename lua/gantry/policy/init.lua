@@ -5,12 +5,17 @@
 --- raises here: a bad policy is `nil, err`, with file and line.
 
 local config = require "gantry.config"
+local context = require "gantry.policy.context"
+local changes = require "gantry.restart.changes"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local loader = require "gantry.policy.loader"
-local readonly = require "gantry.policy.readonly"
-local schema = require "gantry.schema"
-local words = require "gantry.words"
+local policy_limits = require "gantry.config.policy_limits"
+local relative = require "gantry.config.relative"
+local schema = require "gantry.config.schema"
+local script = require "gantry.restart.script"
+local site = require "gantry.policy.site"
+local words = require "gantry.base.words"
 
 local policy = {}
 
@@ -20,6 +25,9 @@ local DEEPEST <const> = 32
 ---@field name string the plugin's: the field `name`, or the file's name without .lua
 ---@field path string
 ---@field config gantry.Config
+---@field fields table what the file gave, as plain data and functions
+---@field place string? where its rule for restarts stands
+---@field site gantry.SiteChange[]? what the site policy changed, where there is one
 ---@field loader gantry.PolicyLoader
 local Policy = {}
 Policy.__index = Policy
@@ -49,7 +57,9 @@ local function plain(value, depth)
   depth = depth or 1
   if depth > DEEPEST then error("the policy's tables are nested too deeply, or hold themselves", 0) end
   local result = {}
-  for key, one in pairs(value) do result[key] = plain(one, depth + 1) end
+  for key, one in pairs(value) do
+    if one ~= config.without then result[key] = plain(one, depth + 1) end -- there was nothing to take it from
+  end
   return result
 end
 
@@ -64,34 +74,19 @@ local function wrong_result(self, value, from)
   return nil, errors.new("POLICY_RESULT", message, { file = path, line = line })
 end
 
----@param context table|(fun(name: string): table?, gantry.Error?)|nil
----@param name string
----@return table? ctx, gantry.Error? err
-local function context_for(context, name)
-  if type(context) == "function" then
-    local given, err = context(name)
-    if not given then return nil, err end
-    context = given
-  end
-  local ctx = { name = name, args = {}, verb = "launch", host = {}, engine = { runtimes = {} }, env = {} }
-  for key, value in pairs(context or {}) do ctx[key] = value end
-  return readonly.copy(ctx, "ctx")
-end
-
 ---Runs the policy's file, and the function that it may return.
 ---@param self gantry.PolicyLoader
----@param context any
----@param name string
+---@param ctx table
 ---@return table? fields as the policy has them, gantry.Error? err
-local function evaluate(self, context, name)
-  local chunk, err = self:compile(self.path)
-  if not chunk then return nil, err end
+local function evaluate(self, ctx)
+  local text, err = self:read(self.path)
+  if not text then return nil, err end
+  local chunk, wrong = self:compile(self.path, text)
+  if not chunk then return nil, wrong end
   local ok, value = self:call(chunk)
   if not ok then return nil, value end
   local from = "it"
   if type(value) == "function" then
-    local ctx, unknown = context_for(context, name)
-    if not ctx then return nil, unknown end
     ok, value = self:call(value, ctx)
     if not ok then return nil, value end
     from = "its function"
@@ -115,31 +110,142 @@ local function name_from_file(self, stem)
     { field = "name", file = path, line = line }) }
 end
 
+---@param self gantry.PolicyLoader
+---@return string such as "jwt.lua:12"
+local function place_of_restart(self)
+  local path, line = self:locate("restart")
+  return ("%s:%d"):format(path:match("[^/]*$"), line)
+end
+
 ---@class gantry.PolicyOptions
 ---@field print (fun(text: string))? takes each line that the policy prints; without it, they are dropped
----@field limits { instructions: integer, bytes: integer, seconds: number }? of each call into the policy
+---@field limits { instructions: integer, bytes: integer }? of each call into the policy
+---@field on_read (fun(path: string, seen: gantry.SeenFile))? is told of each file that is looked at
+---@field seen table<string, gantry.SeenFile>? files by path, instead of those that are there
+---@field given table<string, string>? texts of files by path, instead of what is there
+---@field call function? instead of core.budget.call, for those who bound what runs by other means
+---@field site gantry.SitePlace|false|nil the site policy to apply; the one of this machine where nil, none where false
 
----Loads a policy file and checks what it returns.
 ---@param path string
----@param context table|(fun(name: string): table?, gantry.Error?)|nil what a policy that is a function gets as ctx; a
---- function that makes it is called for such a policy alone, and may wait
+---@param folder string
+---@param options gantry.PolicyOptions
+---@return gantry.PolicyLoader
+local function loader_of(path, folder, options)
+  return loader.new(path, { shipped = policy.shipped_folder(), folder = folder, print = options.print,
+    limits = options.limits, on_read = options.on_read, seen = options.seen, call = options.call,
+    given = options.given })
+end
+
+---The site policy that holds for a policy.
+---@param options gantry.PolicyOptions
+---@return gantry.Site? rule nil, nil where there is none
+---@return gantry.Error? err
+local function site_of(options)
+  local place = options.site
+  if place == false then return nil end
+  place = place or site.where()
+  local folder = context.settle({}, place.path, "site").folder
+  return site.load(loader_of(place.path, folder, options), place.optional)
+end
+
+---@class gantry.PolicyAttempt one way through a policy and the site's
+---@field facts table
+---@field ctx table
+---@field rule gantry.Site?
+---@field options gantry.PolicyOptions
+
+---Applies the site policy to what a policy gave.
+---@param self gantry.PolicyAttempt
+---@param found gantry.Config
+---@param locate fun(at: string): string, integer
+---@return gantry.Config? config, gantry.Error|gantry.SiteChange[]|nil err_or_changes
+local function apply_site(self, found, locate)
+  if not self.rule then return found end
+  return self.rule:apply(found, self.ctx, plain, locate)
+end
+
+---@param self gantry.PolicyAttempt
+---@param path string
+---@param name string
+---@return gantry.Policy? policy, gantry.Error|gantry.Error[]|nil err
+local function attempt(self, path, name)
+  local own = loader_of(path, self.facts.folder, self.options)
+  local fields, err = evaluate(own, self.ctx)
+  if not fields then return nil, err end
+  if fields.name == nil then
+    local unusable
+    fields.name, unusable = name_from_file(own, name)
+    if not fields.name then return nil, unusable end
+  end
+  relative.resolve(fields, self.facts.folder)
+  local function locate(at) return own:locate(at) end
+  local found, findings = config.validate(fields, { locate = locate })
+  if not found then return nil, findings end
+  local settled, made = apply_site(self, found, locate)
+  if not settled then return nil, made end
+  return setmetatable({ name = settled.name, path = path, config = settled, loader = own, site = made,
+    fields = self.rule and settled or fields, rule = self.rule, attempt = self,
+    place = settled.restart ~= nil and place_of_restart(own) or nil }, Policy)
+end
+
+---Goes through a policy, and once more where it turns out that it wants to know the engine.
+---@param facts table of context.settle
+---@param options gantry.PolicyOptions
+---@param try fun(self: gantry.PolicyAttempt): gantry.Policy?, gantry.Error|gantry.Error[]|nil
+---@return gantry.Policy? policy, gantry.Error|gantry.Error[]|nil err
+local function go_through(facts, options, try)
+  local rule, broken = site_of(options)
+  if broken then return nil, broken end
+  local ctx, wanted = context.view(facts)
+  local found, err = try { facts = facts, ctx = ctx, rule = rule, options = options }
+  if not wanted.engine then return found, err end
+  local engine, unknown = facts.engine()
+  if not engine then
+    return nil, errors.new(unknown.code, ("%s: ctx.engine: %s; --ctx FILE.json may stand in for it"):format(facts.path,
+      unknown.message), { file = facts.path, cause = unknown, status = unknown.status })
+  end
+  facts.engine = engine
+  return go_through(facts, options, try)
+end
+
+---Loads a policy file, checks what it returns, and applies the site policy.
+---@param path string
+---@param given table? facts for ctx, of gantry.policy.context; its engine may be a function that is called for policies
+--- that look at ctx.engine alone, and may wait
 ---@param options gantry.PolicyOptions?
 ---@return gantry.Policy? policy
 ---@return gantry.Error|gantry.Error[]|nil err one error, or the list of what is wrong with the config
-function policy.load(path, context, options)
-  options = options or {}
-  local self = loader.new(path, { shipped = policy.shipped_folder(), print = options.print, limits = options.limits })
+function policy.load(path, given, options)
   local stem = stem_of(path)
-  local fields, err = evaluate(self, context, stem)
-  if not fields then return nil, err end
-  if fields.name == nil then
-    local name, unusable = name_from_file(self, stem)
-    if not name then return nil, unusable end
-    fields.name = name
-  end
-  local found, findings = config.validate(fields, { locate = function(at) return self:locate(at) end })
+  local facts, err = context.settle(given, path, stem)
+  if not facts then return nil, err end
+  return go_through(facts, options or {}, function(self) return attempt(self, path, stem) end)
+end
+
+---A policy of fields that a program gives, checked, with the site policy applied.
+---@param fields table
+---@param given table?
+---@param options gantry.PolicyOptions?
+---@return { name: string, config: gantry.Config, site: gantry.SiteChange[]? }? policy
+---@return gantry.Error|gantry.Error[]|nil err
+function policy.of_fields(fields, given, options)
+  local found, findings = config.validate(fields)
   if not found then return nil, findings end
-  return setmetatable({ name = found.name, path = path, config = found, loader = self }, Policy)
+  local facts, err = context.settle(given, "fields", found.name)
+  if not facts then return nil, err end
+  return go_through(facts, options or {}, function(self)
+    local settled, made = apply_site(self, found, function() return "a program's policy", 1 end)
+    if not settled then return nil, made end
+    return { name = settled.name, config = settled, site = made, rule = self.rule }
+  end)
+end
+
+---Reads the site policy alone.
+---@param path string
+---@return boolean? ok, gantry.Error? err SITE_BROKEN
+function policy.check_site(path)
+  local rule, err = site_of { site = { path = path } }
+  return rule ~= nil, err
 end
 
 ---Calls a function that the policy gave, within the policy's bounds.
@@ -149,6 +255,58 @@ end
 ---@return any ... results, or a gantry.Error
 function Policy:call(fn, ...)
   return self.loader:call(fn, ...)
+end
+
+---Asks a function of the policy what follows an end.
+---@param fn function
+---@param exit table its own copy
+---@param facts table
+---@return gantry.ScriptAnswer? answer, gantry.Error? err
+function Policy:ask(fn, exit, facts)
+  local function text_of(path) return self.loader:text_of(path) end
+  local ok, answer = self.loader:call_within(policy_limits.decision, script.run, fn, exit, facts, text_of)
+  if not ok then return nil, answer end
+  return self:within_site(answer, facts.config)
+end
+
+-- Of an answer's options, what is no change of the config.
+local NO_CHANGE = { after = true, reason = true, scope = true }
+
+---What the site policy makes of the changes that a function answered with: what it refuses is a fault of the policy's,
+---what it sets anew is as the site sets it.
+---@param answer gantry.ScriptAnswer
+---@param current gantry.Config
+---@return gantry.ScriptAnswer? answer, gantry.Error? err
+function Policy:within_site(answer, current)
+  if not self.rule or type(answer.options) ~= "table" then return answer end
+  local wanted = {}
+  for key, value in pairs(answer.options) do
+    if not NO_CHANGE[key] then wanted[key] = value end
+  end
+  local changed = next(wanted) ~= nil and changes.apply(current, wanted)
+  if not changed then return answer end -- nothing, or what is refused for its own sake
+  changed.name = changed.name or self.name
+  local settled, err = apply_site(self.attempt, changed, function() return answer.place:match "^(.*):(%d+)$" end)
+  if not settled then return nil, err end
+  for key in pairs(wanted) do
+    if key == "cpus" then
+      answer.options.cpus, answer.options.nano_cpus = nil, settled.nano_cpus
+    else
+      answer.options[key] = settled[key]
+    end
+  end
+  return answer
+end
+
+---Asks a function of the policy for the command that is to run after an end.
+---@param fn function
+---@param exit table its own copy
+---@param decision table its own copy
+---@return any command plain data, unchecked; gantry.Error? err
+function Policy:command(fn, exit, decision)
+  local ok, command = self.loader:call_within(policy_limits.decision, function() return plain(fn(exit, decision)) end)
+  if ok then return command end
+  return nil, command
 end
 
 return policy

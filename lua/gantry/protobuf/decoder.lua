@@ -6,13 +6,13 @@
 local scalars = require "gantry.protobuf.scalars"
 local unknown = require "gantry.protobuf.unknown"
 local well_known = require "gantry.protobuf.well_known"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 local decoder = {}
 
 local read_varint = wire.read_varint
 local BYTES <const>, START_GROUP <const> = wire.BYTES, wire.START_GROUP
-local HIGHEST_NUMBER <const> = (1 << 29) - 1
+local HIGHEST_NUMBER <const>, END_GROUP <const> = wire.HIGHEST_NUMBER, wire.END_GROUP
 
 ---@param walk gantry.protobuf.Walk
 local function fail_short(walk)
@@ -29,9 +29,11 @@ local function read_length(walk, bytes, position, limit)
 end
 
 ---A table with what absent fields have: defaults, and empty lists.
+---@param walk gantry.protobuf.Walk
 ---@param message gantry.protobuf.Message
 ---@return table
-local function new_table(message)
+local function new_table(walk, message)
+  walk:spend(message.cost)
   local value = {}
   for name, default in next, message.defaults do value[name] = default end
   for _, name in ipairs(message.lists) do value[name] = {} end
@@ -46,14 +48,16 @@ local function keep_unknown(walk, bytes, start, position, limit, tag, target)
   return behind
 end
 
----Reads fields into a table until the limit.
+---Reads fields into a table until the limit, or until the tag that ends a group.
 ---@param walk gantry.protobuf.Walk
 ---@param message gantry.protobuf.Message
 ---@param bytes string
 ---@param position integer
 ---@param limit integer the last byte
 ---@param target table
-local function decode_fields(walk, message, bytes, position, limit, target)
+---@param group integer? the number of the group that this is
+---@return integer next
+local function decode_fields(walk, message, bytes, position, limit, target, group)
   local by_number, depth = message.by_number, walk:enter()
   while position <= limit do
     local start = position
@@ -63,6 +67,10 @@ local function decode_fields(walk, message, bytes, position, limit, target)
     if not tag or position > limit + 1 or number == 0 or number > HIGHEST_NUMBER then
       walk.depth = depth - 1
       walk:fail(("the bytes hold no valid field at byte %d"):format(start))
+    end
+    if number == group and tag & 7 == END_GROUP then
+      walk.depth = depth - 1
+      return position
     end
     local field = by_number[number]
     local read = field and field.readers[tag & 7]
@@ -75,6 +83,24 @@ local function decode_fields(walk, message, bytes, position, limit, target)
     end
   end
   walk.depth = depth - 1
+  if group then fail_short(walk) end
+  return position
+end
+
+---What a value that was decoded before has of its fields, to be merged with.
+---@param walk gantry.protobuf.Walk
+---@param message gantry.protobuf.Message
+---@param before any in its natural form
+---@return table fields
+local function fields_of(walk, message, before)
+  local natural = well_known[message.name]
+  if not natural then return before end
+  local fields = natural.wrap_again and natural.wrap_again(before) or natural.wrap(walk, before, message)
+  for name in next, fields do
+    local oneof = message.by_name[name] and message.by_name[name].oneof
+    if oneof then walk:choose(fields, oneof, name) end
+  end
+  return fields
 end
 
 ---@param walk gantry.protobuf.Walk
@@ -83,15 +109,16 @@ end
 ---@param first integer
 ---@param last integer
 ---@param before any? the value that is merged with
+---@param group integer? the number of the group that this is, which may end before `last`
 ---@return any value in its natural form
-function decoder.message(walk, message, bytes, first, last, before)
+---@return integer next
+function decoder.message(walk, message, bytes, first, last, before, group)
   message:link()
   local natural = well_known[message.name]
-  if before ~= nil and natural then before = natural.wrap(walk, before, message) end
-  local target = before or new_table(message)
-  decode_fields(walk, message, bytes, first, last, target)
-  if natural then return natural.unwrap(walk, target, message) end
-  return target
+  local target = before ~= nil and fields_of(walk, message, before) or new_table(walk, message)
+  local behind = decode_fields(walk, message, bytes, first, last, target, group)
+  if natural then return natural.unwrap(walk, target, message), behind end
+  return target, behind
 end
 
 -- ---- the values of each kind of field ----
@@ -139,7 +166,7 @@ local function get_message(field)
   local message = field.message
   return function(walk, bytes, position, limit, before)
     local first, last = read_length(walk, bytes, position, limit)
-    return decoder.message(walk, message, bytes, first, last, before), last + 1
+    return (decoder.message(walk, message, bytes, first, last, before)), last + 1
   end
 end
 
@@ -148,9 +175,7 @@ end
 local function get_group(field)
   local message, number = field.message, field.number
   return function(walk, bytes, position, limit, before)
-    local last, behind = wire.group_end(bytes, position, limit, number)
-    if not last then fail_short(walk) end
-    return decoder.message(walk, message, bytes, position, last, before), behind
+    return decoder.message(walk, message, bytes, position, limit, before, number)
   end
 end
 
@@ -175,7 +200,8 @@ local function single(field)
     if merged then before = target[name] end
     local value, behind = get(walk, bytes, position, limit, before)
     if oneof then
-      for _, other in ipairs(oneof.fields) do target[other.name] = nil end
+      local other = walk:choose(target, oneof, name)
+      if other then target[other] = nil end
     end
     target[name] = value
     return behind
@@ -206,7 +232,7 @@ end
 ---@param walk gantry.protobuf.Walk
 ---@param field gantry.protobuf.Field
 local function absent(walk, field)
-  if field.message then return decoder.message(walk, field.message, "", 1, 0) end
+  if field.message then return (decoder.message(walk, field.message, "", 1, 0)) end
   return field.default
 end
 

@@ -3,13 +3,13 @@
 --- protobuf/encoder.lua: a plain table to a message's bytes. Fields go out in the order of their numbers, the entries
 --- of a map sorted, unknown fields last: the same table always gives the same bytes.
 
-local nearest = require "gantry.nearest"
+local nearest = require "gantry.base.nearest"
 local scalars = require "gantry.protobuf.scalars"
 local unknown = require "gantry.protobuf.unknown"
 local walk_of = require "gantry.protobuf.walk"
 local well_known = require "gantry.protobuf.well_known"
-local wire = require "gantry.wire"
-local words = require "gantry.words"
+local wire = require "gantry.protobuf.wire"
+local words = require "gantry.base.words"
 
 local encoder = {}
 
@@ -200,7 +200,6 @@ end
 ---@param left any
 ---@param right any
 local function key_order(left, right)
-  if type(left) ~= type(right) then return type(left) < type(right) end
   if type(left) == "boolean" then return not left and right end
   return left < right
 end
@@ -213,14 +212,16 @@ local function map(field)
   local value_tag, put_value = varint(2 << 3 | wire_type(value_field)), put_of(value_field)
   return function(walk, out, value)
     if type(value) ~= "table" then walk:fail(("a table of keys and values expected, got %s"):format(type(value))) end
-    local keys = {}
-    for key in next, value do keys[#keys + 1] = key end
-    table.sort(keys, key_order)
-    local depth = walk:enter()
+    local keys, key_bytes, depth = {}, {}, walk:enter()
     walk[depth] = MAP
+    for key in next, value do
+      walk.keys[depth] = key
+      keys[#keys + 1], key_bytes[key] = key, put_key(walk, key)
+    end
+    table.sort(keys, key_order) -- of one type, now that each is a key
     for _, key in ipairs(keys) do
       walk.keys[depth] = key
-      local entry = key_tag .. put_key(walk, key) .. value_tag .. put_value(walk, value[key])
+      local entry = key_tag .. key_bytes[key] .. value_tag .. put_value(walk, value[key])
       out[#out + 1] = tag .. varint(#entry) .. entry
     end
     walk.depth = depth - 1

@@ -2,9 +2,9 @@
 --
 --- protobuf/enum.lua: a type of enumerated values: names and numbers.
 
-local nearest = require "gantry.nearest"
+local nearest = require "gantry.base.nearest"
 local scalars = require "gantry.protobuf.scalars"
-local words = require "gantry.words"
+local words = require "gantry.base.words"
 
 local enum = {}
 
@@ -23,7 +23,7 @@ Enum.__index = Enum
 function enum.new(name, description)
   local self = setmetatable({ name = name, short = name:match("[^.]+$"), numbers = {}, names = {}, list = {} }, Enum)
   for index, value in ipairs(description.value) do
-    local number = value.number or 0
+    local number = scalars.as_int32(value.number or 0)
     self.list[index] = value.name
     self.numbers[value.name] = number
     self.names[number] = self.names[number] or value.name

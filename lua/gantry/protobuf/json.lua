@@ -5,13 +5,13 @@
 --- Written: names in lowerCamelCase, fields in the order of their declaration, those without presence only where they
 --- differ from their default, 64-bit integers as strings, bytes in base64. Read: both kinds of names, null for absent.
 
-local base64 = require "gantry.protobuf.base64"
+local base64 = require "gantry.base.base64"
 local decimal = require "gantry.protobuf.decimal"
 local json = require "gantry.json"
 local json_text = require "gantry.protobuf.json_text"
-local nearest = require "gantry.nearest"
+local nearest = require "gantry.base.nearest"
 local walk_of = require "gantry.protobuf.walk"
-local words = require "gantry.words"
+local words = require "gantry.base.words"
 
 local mapping = {}
 
@@ -43,7 +43,8 @@ end
 
 ---@param text string
 function Out:string(text)
-  self:add((json.encode(text)))
+  if not utf8.len(text) then self.walk:fail "bytes that are not UTF-8 have no JSON as a string" end
+  self:add(assert(json.encode(text)))
 end
 
 ---Begins a member of what is open: a comma where one is due, and the line.

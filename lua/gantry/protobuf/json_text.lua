@@ -3,7 +3,7 @@
 --- protobuf/json_text.lua: JSON text to a tree in which no number has lost a digit: numbers stay text until the field
 --- says what they are. Stricter than gantry.json: a key that comes twice is an error, and so is what is not UTF-8.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 
 local json_text = {}

@@ -5,12 +5,13 @@
 
 local decoder = require "gantry.protobuf.decoder"
 local encoder = require "gantry.protobuf.encoder"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local features = require "gantry.protobuf.features"
 local json = require "gantry.protobuf.json"
 local scalars = require "gantry.protobuf.scalars"
+local shape = require "gantry.protobuf.shape"
 local walk_of = require "gantry.protobuf.walk"
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 require "gantry.protobuf.well_known_json"
 
@@ -55,6 +56,7 @@ local LABEL_REQUIRED <const>, LABEL_REPEATED <const> = 2, 3
 ---@field lists string[] names of repeated fields and maps
 ---@field is_map_entry boolean
 ---@field registry gantry.protobuf.Registry
+---@field cost integer of a table that has nothing but what absent fields have; once linked
 ---@field linked boolean
 local Message = {}
 Message.__index = Message
@@ -130,7 +132,28 @@ function message.new(registry, name, description, outer)
     is_map_entry = description.options ~= nil and description.options.map_entry == true,
   }, Message)
   add_fields(self, description, features.inside(outer, description))
+  shape.fit(self)
   return self
+end
+
+---@param self gantry.protobuf.Message
+---@param field gantry.protobuf.Field
+---@param reason string
+local function refuse(self, field, reason)
+  error(errors.new("DESCRIPTOR_INVALID", ("field %s.%s %s"):format(self.name, field.name, reason)), 0)
+end
+
+---Makes a field whose type is a map's entry a map.
+---@param self gantry.protobuf.Message
+---@param field gantry.protobuf.Field
+local function link_map(self, field)
+  local entry = field.message
+  if self.is_map_entry or field.kind ~= "message" or not (field.map or field.repeated) then
+    refuse(self, field, ("has the entry of a map for its type, %s, and is no map"):format(entry.name))
+  end
+  field.map = { entry = entry, key = entry.by_name.key, value = entry.by_name.value }
+  field.repeated, field.group = false, false
+  entry:link()
 end
 
 ---@param self gantry.protobuf.Message
@@ -141,33 +164,25 @@ local function link_type(self, field)
     field.default = field.enum.names[0] or 0
   elseif field.kind == "message" or field.kind == "group" then
     field.message = assert(self.registry:message(field.type))
-    if field.message.is_map_entry then
-      local entry = field.message
-      field.map = { entry = entry, key = entry.by_name.key, value = entry.by_name.value }
-      field.repeated, field.group = false, false
-    end
-  elseif not field.scalar then
-    error(errors.new("DESCRIPTOR_INVALID", ("field %s.%s has no known type"):format(self.name, field.name)), 0)
+    if field.message.is_map_entry then link_map(self, field) end
   end
 end
 
----Finds the types of the fields. Raises an error object where one is missing.
+---Finds the types of the fields. Raises an error object where one is missing, and again when it is asked again.
 function Message:link()
   if self.linked then return end
   for _, field in ipairs(self.fields) do link_type(self, field) end
   if self.linked then return end -- by another task, while a type was asked for
-  self.linked = true -- before what follows: types may contain themselves
   for _, field in ipairs(self.fields) do
-    if field.map then
-      field.message:link()
-      self.lists[#self.lists + 1] = field.name
-    elseif field.repeated then
+    if field.map or field.repeated then
       self.lists[#self.lists + 1] = field.name
     elseif not field.presence then
       self.defaults[field.name] = field.default
     end
     field.encode, field.readers = encoder.field(field), decoder.field(field)
   end
+  self.cost = #self.fields + 4 * #self.lists -- a list is a table of its own
+  self.linked = true
 end
 
 ---@return string[]
@@ -176,6 +191,18 @@ function Message:field_names()
   for index, field in ipairs(self.fields) do names[index] = field.name end
   return names
 end
+
+---Encodes a message that stands inside another, whose walk goes on; raises as the walk does.
+---@param walk gantry.protobuf.Walk
+---@param value any
+---@return string bytes
+function Message:encode_inside(walk, value) return encoder.message(walk, self, value) end
+
+---Decodes a message that stands inside another; raises as the walk does.
+---@param walk gantry.protobuf.Walk
+---@param bytes string
+---@return any value
+function Message:decode_inside(walk, bytes) return (decoder.message(walk, self, bytes, 1, #bytes)) end
 
 ---Encodes a message from its plain form, as docs/calls.md describes it.
 ---@param value any
@@ -192,7 +219,9 @@ end
 ---@return gantry.Error? err ANSWER_INVALID
 function Message:decode(bytes, root)
   if type(bytes) ~= "string" then error("decode needs the bytes of a message, got " .. type(bytes), 2) end
-  return walk_of.protect(decoder.message, walk_of.new(root or self.short, "ANSWER_INVALID"), self, bytes, 1, #bytes)
+  local walk = walk_of.new(root or self.short, "ANSWER_INVALID")
+  walk:allow(#bytes)
+  return walk_of.protect(self.decode_inside, self, walk, bytes)
 end
 
 ---A message as JSON text, by protobuf's JSON mapping.

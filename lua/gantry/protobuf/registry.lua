@@ -5,11 +5,15 @@
 
 local descriptor = require "gantry.protobuf.descriptor"
 local enum = require "gantry.protobuf.enum"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local features = require "gantry.protobuf.features"
 local message = require "gantry.protobuf.message"
+local words = require "gantry.base.words"
 
 local registry = {}
+
+-- Types that are asked for one by one: a message can name any number of them that nobody has.
+local MOST_ASKED <const> = 1000
 
 ---@class gantry.protobuf.Method
 ---@field name string
@@ -32,7 +36,9 @@ Registry.__index = Registry
 
 ---@return gantry.protobuf.Registry
 function registry.new()
-  return setmetatable({ files = {}, messages = {}, enums = {}, services = {}, asked = {} }, Registry)
+  return setmetatable({
+    files = {}, messages = {}, enums = {}, services = {}, asked = {}, asked_count = 0, left = descriptor.MOST,
+  }, Registry)
 end
 
 ---@param scope string? a package or a message's full name
@@ -42,20 +48,30 @@ local function inside(scope, name)
   return scope and scope ~= "" and scope .. "." .. name or name
 end
 
----@param self gantry.protobuf.Registry
+---@param self gantry.protobuf.Registry that owns the messages
+---@param found { messages: table, enums: table } by full name; the first of a name stays
 ---@param scope string?
 ---@param holder table a file's or a message's descriptor
 ---@param outer table features
-local function add_types(self, scope, holder, outer)
+local function add_types(self, found, scope, holder, outer)
   for _, one in ipairs(holder.enum_type) do
     local name = inside(scope, one.name)
-    self.enums[name] = enum.new(name, one)
+    found.enums[name] = found.enums[name] or enum.new(name, one)
   end
   for _, one in ipairs(holder.message_type or holder.nested_type) do
     local name = inside(scope, one.name)
-    self.messages[name] = message.new(self, name, one, outer)
-    add_types(self, name, one, features.inside(outer, one))
+    found.messages[name] = found.messages[name] or message.new(self, name, one, outer)
+    add_types(self, found, name, one, features.inside(outer, one))
   end
+end
+
+---@param self gantry.protobuf.Registry
+---@param file table
+---@return { messages: table, enums: table }
+local function types_of(self, file)
+  local found = { messages = {}, enums = {} }
+  add_types(self, found, file.package, file, features.of_file(file))
+  return found
 end
 
 ---@param name string
@@ -85,14 +101,18 @@ end
 ---@return boolean? added false where it was there
 ---@return gantry.Error? err DESCRIPTOR_INVALID
 function Registry:add(bytes)
-  local file, err = descriptor.file(bytes)
-  if not file then return nil, err end
+  local file, cost = descriptor.file(bytes, self.left)
+  if not file then return nil, cost --[[@as gantry.Error]] end
   if self.files[file.name] then return false end
-  self.files[file.name] = file.dependency
-  add_types(self, file.package, file, features.of_file(file))
+  local found, invalid = descriptor.protect(file.name, types_of, self, file)
+  if not found then return nil, invalid end
+  self.files[file.name], self.left = file.dependency, self.left - cost
+  for _, kind in ipairs { "messages", "enums" } do
+    for name, one in pairs(found[kind]) do self[kind][name] = self[kind][name] or one end
+  end
   for _, one in ipairs(file.service) do
     local service = new_service(file.package, one)
-    self.services[service.name] = service
+    self.services[service.name] = self.services[service.name] or service
   end
   return true
 end
@@ -117,8 +137,12 @@ end
 ---@param kind "messages"|"enums"
 ---@param name string
 local function find(self, kind, name)
-  if not self[kind][name] and self.on_missing and not self.asked[name] then
-    self.asked[name] = true
+  if self[kind][name] then return self[kind][name] end
+  if not descriptor.is_name(name) then
+    return nil, errors.new("TYPE_UNKNOWN", ("%s is the name of no type"):format(words.show(name)))
+  end
+  if self.on_missing and not self.asked[name] and self.asked_count < MOST_ASKED then
+    self.asked[name], self.asked_count = true, self.asked_count + 1
     self.on_missing(name)
   end
   if self[kind][name] then return self[kind][name] end

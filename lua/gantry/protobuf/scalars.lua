@@ -5,7 +5,7 @@
 --- Integers are Lua integers, exact in all 64 bits; of uint64 and fixed64 the upper half is negative: the same bits. A
 --- float that has an integer value serves as one.
 
-local wire = require "gantry.wire"
+local wire = require "gantry.protobuf.wire"
 
 ---@class gantry.protobuf.Scalar
 ---@field name string

@@ -90,7 +90,7 @@ end
 ---@return string? text, string? reason
 function times.duration_text(value)
   local seconds, nanos = value.seconds or 0, value.nanos or 0
-  if math.abs(seconds) > LONGEST_SECONDS or math.abs(nanos) > 999999999 or seconds > 0 and nanos < 0
+  if seconds > LONGEST_SECONDS or seconds < -LONGEST_SECONDS or math.abs(nanos) > 999999999 or seconds > 0 and nanos < 0
     or seconds < 0 and nanos > 0 then
     return nil, "is longer than 10,000 years, or its nanos have another sign than its seconds"
   end

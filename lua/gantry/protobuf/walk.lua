@@ -3,13 +3,15 @@
 --- protobuf/walk.lua: where in a message the work is, so that an error can name the path: Get.request.items[2].name.
 --- One walk is one encoding or decoding. walk[1..depth] are the steps from the root.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 
 ---@class gantry.protobuf.Walk
 ---@field root string what the path begins with
 ---@field depth integer
 ---@field keys table<integer, any> the keys of those steps that go into a map
 ---@field any_level integer? how many messages of type Any are around
+---@field budget { left: integer, any: integer }? of a decoding: what absent fields may cost, and bytes inside of Any
+---@field chosen table<table, table>? by message, which field of each oneof it has
 ---@field [integer] string|integer|table a field's name, an index, or walk.MAP
 local Walk = {}
 Walk.__index = Walk
@@ -21,6 +23,8 @@ walk.MAP = {}
 
 -- Messages inside messages: a table that contains itself ends here, and so do bytes made to exhaust the stack.
 local DEEPEST <const> = 500
+-- What a decoding may cost; see Walk:allow.
+local LEAST_BUDGET <const>, BUDGET_PER_BYTE <const>, DEEPEST_COPIES <const> = 1 << 20, 8, 16
 
 ---@param root string
 ---@param code string? of its errors; MESSAGE_INVALID where nil
@@ -49,6 +53,36 @@ end
 function Walk:fail(reason)
   local path = self:path()
   error(errors.new(self.code, ("%s: %s"):format(path, reason), { field = path }), 0)
+end
+
+---Lets what is decoded cost in proportion to its bytes: a type with many fields makes two bytes a large table.
+---@param size integer of the bytes
+function Walk:allow(size)
+  self.budget = { left = LEAST_BUDGET + BUDGET_PER_BYTE * size, any = LEAST_BUDGET + DEEPEST_COPIES * size }
+end
+
+---@param cost integer
+function Walk:spend(cost)
+  local budget = self.budget
+  budget.left = budget.left - cost
+  if budget.left < 0 then self:fail "too many fields that are absent, for a message of this size" end
+end
+
+---Notes which field of a oneof a message has.
+---@param message table
+---@param oneof table
+---@param name string
+---@return string? before another field that it had
+function Walk:choose(message, oneof, name)
+  self.chosen = self.chosen or {}
+  local of_message = self.chosen[message]
+  if not of_message then
+    of_message = {}
+    self.chosen[message] = of_message
+  end
+  local before = of_message[oneof]
+  of_message[oneof] = name
+  return before ~= name and before or nil
 end
 
 ---A step deeper. To be undone by `walk.depth = depth - 1`.

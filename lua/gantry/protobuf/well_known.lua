@@ -11,16 +11,17 @@
 ---
 --- wrap: such a form to the table of the message's fields; unwrap: back.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 local times = require "gantry.protobuf.times"
-local units = require "gantry.units"
+local units = require "gantry.base.units"
 local unknown = require "gantry.protobuf.unknown"
 local walk_of = require "gantry.protobuf.walk"
-local words = require "gantry.words"
+local words = require "gantry.base.words"
 
 ---@class gantry.protobuf.WellKnown
 ---@field wrap fun(walk: gantry.protobuf.Walk, value: any, message: gantry.protobuf.Message): any
+---@field wrap_again (fun(value: any): table)? in place of wrap, of what unwrap gave
 ---@field unwrap fun(walk: gantry.protobuf.Walk, fields: table, message: gantry.protobuf.Message): any
 
 ---@type table<string, gantry.protobuf.WellKnown>
@@ -30,6 +31,9 @@ local PREFIX <const> = "google.protobuf."
 local LARGEST_EXACT <const> = 1 << 53
 -- An Any in an Any, and so on: those deeper stay bytes.
 local DEEPEST_ANY <const> = 16
+
+-- The fields of an Any that was decoded, for one that is merged with it.
+local any_fields = setmetatable({}, { __mode = "k" })
 
 local function as_it_is(_, value) return value end
 
@@ -86,6 +90,9 @@ well_known[PREFIX .. "Value"] = {
     if kind == "number" then return number_value(walk, value) end
     if kind == "string" then return { string_value = value } end
     if kind == "boolean" then return { bool_value = value } end
+    if json.is_number(value) then
+      walk:fail(("%s has more digits than a Value carries; send it as a string"):format(value))
+    end
     if kind ~= "table" then walk:fail("a number, string, boolean, table or null expected, got " .. kind) end
     if json.is_array(value) or rawget(value, 1) ~= nil then return { list_value = value } end
     return { struct_value = value }
@@ -182,22 +189,23 @@ well_known[PREFIX .. "Any"] = {
     if url == nil then return value end
     local inner, err = well_known.type_of_url(message, url)
     if not inner then walk:fail(err.message) end
-    local bytes = require("gantry.protobuf.encoder").message(walk, inner, inner_form(value, inner))
-    return { type_url = url, value = bytes }
+    return { type_url = url, value = inner:encode_inside(walk, inner_form(value, inner)) }
   end,
+  wrap_again = function(value) return any_fields[value] or value end,
   unwrap = function(walk, fields, message)
     local inner = fields.type_url ~= "" and well_known.type_of_url(message, fields.type_url)
     if not inner then return fields end
-    local level = (walk.any_level or 0) + 1
-    if level > DEEPEST_ANY then return fields end
+    local level, budget = (walk.any_level or 0) + 1, walk.budget
+    if level > DEEPEST_ANY or #fields.value > budget.any then return fields end
+    budget.any = budget.any - #fields.value
     local inside = walk_of.new(walk.root)
-    inside.any_level = level
+    inside.any_level, inside.budget = level, budget
     -- Bytes that are no such message stay as they are: the message around them is good all the same.
-    local decode = require("gantry.protobuf.decoder").message
-    local value = walk_of.protect(decode, inside, inner, fields.value, 1, #fields.value)
+    local value = walk_of.protect(inner.decode_inside, inner, inside, fields.value)
     if value == nil then return fields end
-    if well_known[inner.name] then return { ["@type"] = fields.type_url, value = value } end
+    if well_known[inner.name] then value = { value = value } end
     value["@type"] = fields.type_url
+    any_fields[value] = fields
     return value
   end,
 }

@@ -2,7 +2,7 @@
 --
 --- repl/check.lua: the findings about one policy as lines of text.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local gantry = require "gantry"
 
 local check = {}
@@ -11,12 +11,7 @@ local check = {}
 ---@param engine string?
 ---@return string lines
 function check.report(policy, engine)
-  local ok, err
-  if type(policy) == "table" then
-    ok, err = require("gantry.config").validate(policy)
-  else
-    ok, err = gantry.load(policy, { engine = engine, verb = "check" })
-  end
+  local ok, err = gantry.load(policy, { engine = engine, verb = "check" })
   local name = type(policy) == "table" and "the table" or policy
   if ok then return name .. ": ok\n" end
   local lines = {}

@@ -4,7 +4,8 @@
 --- `p = launch "x.lua"` says why instead of making p nil.
 
 local check_policy = require "gantry.repl.check"
-local errors = require "gantry.errors"
+local context = require "gantry.policy.context"
+local errors = require "gantry.base.errors"
 local gantry = require "gantry"
 local help = require "gantry.repl.help"
 local show = require "gantry.repl.show"
@@ -13,19 +14,15 @@ local commands = {}
 
 ---@param policy string|table
 ---@param options table
----@return gantry.Config raises where the policy is not valid
-local function config_of(session, policy, options)
+---@return gantry.Policy raises where the policy is not valid
+local function policy_of(session, policy, options)
   local loaded, err
-  if type(policy) == "string" then
-    loaded, err = gantry.load(policy, { engine = session.options.engine, name = options.name, args = options.args,
-      verb = options.verb })
-    loaded = loaded and loaded.config
-  elseif type(policy) == "table" then
-    if policy.config then return policy.config end
-    loaded, err = require("gantry.config").validate(policy)
-  else
+  if type(policy) ~= "string" and type(policy) ~= "table" then
     error("a policy is a file's path or a table, got " .. type(policy), 3)
   end
+  if type(policy) == "table" and policy.config then return policy end
+  loaded, err = gantry.load(policy, { engine = session.options.engine, name = options.name, args = options.args,
+    verb = options.verb })
   if loaded then return loaded end
   if not errors.is(err) then
     local rest = table.move(err, 2, #err, 1, {})
@@ -55,7 +52,7 @@ local function make(session)
   function own.launch(policy, options)
     options = options or {}
     options.verb = "repl"
-    return expect(session:launch(config_of(session, policy, options), options))
+    return expect(session:launch(policy_of(session, policy, options).config, options))
   end
 
   ---Attaches to a plugin that runs already; it runs on when the session goes.
@@ -71,8 +68,7 @@ local function make(session)
   ---@param policy string|table
   ---@return table plan name, image, directory, request
   function own.plan(policy)
-    local config = config_of(session, policy, { verb = "plan" })
-    return expect(gantry.plan({ config = config }, { engine = session:engine() }))
+    return expect(gantry.plan(policy_of(session, policy, { verb = "plan" }), { engine = session:engine() }))
   end
 
   ---Checks policies and says what is wrong with them.
@@ -87,10 +83,10 @@ local function make(session)
   ---@param options table? uptime, seed
   ---@return table steps
   function own.simulate(policy, events, options)
-    local steps, err = require("gantry.simulate").run(policy, events, options)
+    local steps, err = require("gantry.supervisor.simulate").run(policy, events, options)
     if not steps and not errors.is(err) then err = err[1] end
     return setmetatable(expect(steps, err), { __tostring = function(found)
-      return (require("gantry.cli.simulate").format(found):gsub("\n$", ""))
+      return (require("gantry.text.simulation").format(found):gsub("\n$", ""))
     end })
   end
 
@@ -122,6 +118,16 @@ local function make(session)
   return own
 end
 
+---What a policy of this session is told of the world, with the folder that one typed here would lie in.
+---@param session gantry.Session
+---@return gantry.Context
+local function session_context(session)
+  local given = context.of({ verb = "repl" }, function() return session:engine() end)
+  local facts = context.settle(given, "typed.lua", "typed")
+  facts.engine = expect(facts.engine())
+  return (context.view(facts))
+end
+
 ---The globals of a session: its commands, gantry, then Lua's own. `engine` is looked for when it is first named.
 ---@param session gantry.Session
 ---@return table
@@ -136,6 +142,7 @@ function commands.environment(session)
   environment._G = environment
   return setmetatable(environment, { __index = function(_, name)
     if name == "engine" then return session:engine() end
+    if name == "ctx" then return session_context(session) end
     return _G[name]
   end })
 end

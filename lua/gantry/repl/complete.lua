@@ -4,13 +4,13 @@
 --- fields of policies and of messages, policy files. May wait, since it asks plugins for their services.
 
 local core = require "gantry.core"
-local schema = require "gantry.schema"
+local schema = require "gantry.config.schema"
 local task = require "gantry.task"
 
 local complete = {}
 
 -- Seconds in which a plugin must have told of its services.
-local PATIENCE <const> = 2
+local TIMEOUT <const> = 2
 
 local KEYWORDS <const> = { "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if",
   "in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while" }
@@ -73,7 +73,7 @@ end
 ---@param plugin gantry.Plugin
 ---@return table<string, string[]>
 local function services_of(plugin)
-  local ok, services = pcall(task.deadline, PATIENCE, plugin.services, plugin)
+  local ok, services = pcall(task.deadline, TIMEOUT, plugin.services, plugin)
   return ok and services or {}
 end
 
@@ -172,7 +172,7 @@ local function field_names(session, opener)
     plugin, path = object and resolve(session, object), called
   end
   if not plugin or not field(plugin, "method") then return nil end
-  local ok, type_of = pcall(task.deadline, PATIENCE, plugin.method, plugin, path)
+  local ok, type_of = pcall(task.deadline, TIMEOUT, plugin.method, plugin, path)
   if not ok or not type_of then return nil end
   for _, one in ipairs(type_of.input.fields or {}) do found[one.name .. " = "] = true end
   return found

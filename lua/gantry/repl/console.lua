@@ -3,12 +3,13 @@
 --- repl/console.lua: a session at a terminal. The loop runs while a line is typed: keys come one at a time (see
 --- core.line_editor), and what happens meanwhile is printed above the line. It owns the terminal and the signals.
 
+local c_module = require "gantry.base.c_module"
 local chunk = require "gantry.repl.chunk"
 local complete = require "gantry.repl.complete"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local history = require "gantry.repl.history"
-local printable = require "gantry.cli.printable"
+local printable = require "gantry.text.printable"
 local repl = require "gantry.repl"
 local task = require "gantry.task"
 
@@ -273,13 +274,16 @@ end
 ---@param options gantry.ConsoleOptions
 ---@return boolean? ok, gantry.Error? err where there is no line editor
 function console.run(options)
-  local editor, err = core.line_editor.open(HISTORY_LINES)
+  local line_editor, missing = c_module.load "line_editor"
+  if not line_editor then return nil, missing end
+  local editor, err = line_editor.open(HISTORY_LINES)
   if not editor then return nil, err end
   local self = new(editor, options)
   task.on_error = function(failure) self:write_error(errors.is(failure) and failure or tostring(failure)) end
-  local signals <close> = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "WINCH" }, -- luacheck: ignore signals
-    function(name) self:on_signal(name) end)
   local _ <close> = setmetatable({}, { __close = function() editor:close() end })
+  local signals <close>, deaf = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "WINCH" },
+    function(name) self:on_signal(name) end)
+  if not signals then return nil, deaf end
   task.run(self.main, self, options.policies)
   task.on_error = nil
   return true

@@ -8,13 +8,14 @@ local core = require "gantry.core"
 local engines = require "gantry.engine"
 local json = require "gantry.json"
 local leftovers = require "gantry.plugin.leftovers"
+local retry = require "gantry.task.retry"
 local task = require "gantry.task"
 
 -- What the command is called with to be the guardian; no verb that people see.
 local guardian = { VERB = "repl-guardian" }
 
 -- Seconds: for an engine that is away; for a container that was just being made when the REPL was killed.
-local ENGINE_PATIENCE <const>, MAKING_PATIENCE <const>, RETRY <const> = 300, 5, 0.25
+local ENGINE_TIMEOUT <const>, MAKING_TIMEOUT <const> = 300, 5
 
 -- ---- in the REPL ----
 
@@ -39,7 +40,7 @@ end
 
 ---@param message table
 local function tell(self, message)
-  if self.process then self.process:write(json.encode(message) .. "\n") end
+  if self.process then self.process:write(json.line(message)) end
 end
 
 ---To be called before the launch. Where no process can be made, the plugin goes unguarded: the next launch of one of
@@ -72,26 +73,16 @@ local function listen()
   return guarded
 end
 
----Calls until there is a result.
-local function patiently(seconds, fn)
-  local until_when = core.loop.clock() + seconds
-  while true do
-    local result = fn()
-    if result or core.loop.clock() > until_when then return result end
-    task.sleep(RETRY)
-  end
-end
-
 ---Takes away one plugin, unless a living process holds its directory.
 local function take_away(one)
   local directory = core.socket_dir.make(one.root, one.name)
   if not directory then return end
-  local engine = patiently(ENGINE_PATIENCE, function() return engines.connect { url = one.engine } or nil end)
+  local engine = retry.until_result(ENGINE_TIMEOUT, function() return engines.connect { url = one.engine } or nil end)
   if engine then
     -- The engine may still be making it: look until one was found, but not for long.
-    patiently(MAKING_PATIENCE, function()
-      local removed = leftovers.remove(engine, one.name, one.root .. "/" .. one.name)
-      return removed and #removed > 0 or nil
+    retry.until_result(MAKING_TIMEOUT, function()
+      local result = leftovers.remove(engine, one.name, one.root .. "/" .. one.name)
+      return result and #result.removed > 0 or nil
     end)
   end
   directory:remove()

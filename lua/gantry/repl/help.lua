@@ -2,10 +2,11 @@
 --
 --- repl/help.lua: help(thing): from the same doc comments and the same schema as the manual.
 
-local api = require "gantry.api"
-local documentation = require "gantry.documentation"
-local nearest = require "gantry.nearest"
-local schema = require "gantry.schema"
+local api = require "gantry.text.api"
+local context = require "gantry.policy.context"
+local documentation = require "gantry.text.documentation"
+local nearest = require "gantry.base.nearest"
+local schema = require "gantry.config.schema"
 
 local help = {}
 
@@ -14,6 +15,7 @@ What you type is Lua 5.4. An expression's values are shown; _ is the last one.
 ]]
 local AFTER <const> = [[
   engine         the engine's client: engine:info()
+  ctx            what a policy that is a function is told: help(ctx)
   gantry, task, restart   gantry's modules; a task of task.spawn lives as long as the session
 
 help(thing) tells more: help(launch), help(p) for an object's methods, help(p.call), help "memory" for a field of
@@ -62,7 +64,7 @@ end
 local function field_help(field, indent)
   local facts = { field.type.text }
   if field.required then facts[#facts + 1] = "required" end
-  if field.default ~= nil then facts[#facts + 1] = "default " .. require("gantry.words").show(field.default) end
+  if field.default ~= nil then facts[#facts + 1] = "default " .. require("gantry.base.words").show(field.default) end
   local text = ("%s%-18s %s\n%s  %s\n"):format(indent, field.name, table.concat(facts, ", "), indent, field.doc)
   if field.example then text = text .. ("%s  %s = %s\n"):format(indent, field.name, field.example) end
   return text
@@ -77,10 +79,27 @@ local function all_fields()
   return table.concat(lines)
 end
 
+---What a policy that is a function is told.
+---@return string
+local function context_help()
+  local lines, found = {}, documentation.of_module "gantry.policy.context"
+  for _, class in ipairs(found.classes) do
+    local owner = ({ ["gantry.Context"] = "ctx", ["gantry.ContextHost"] = "ctx.host",
+      ["gantry.ContextEngine"] = "ctx.engine" })[class.name]
+    if owner and #lines > 0 then lines[#lines + 1] = "\n" end
+    for _, field in ipairs(owner and class.fields or {}) do
+      lines[#lines + 1] = ("  %-28s %s%s\n"):format(owner .. "." .. field.name, field.type,
+        field.text ~= "" and "  " .. field.text or "")
+    end
+  end
+  return table.concat(lines)
+end
+
 ---@param name string
 ---@return string
 local function topic_help(name)
   if name == "policy" or name == "policies" then return all_fields() end
+  if name == "ctx" then return context_help() end
   local field = schema.by_name[name]
   if field then return field_help(field, "") end
   local names = { "policy" }
@@ -90,7 +109,7 @@ local function topic_help(name)
     or "; help \"policy\" lists all")
 end
 
--- Of objects that gantry.api lists, by what stands before their methods: the names that are for users.
+-- Of objects that gantry.text.api lists, by what stands before their methods: the names that are for users.
 local public = {}
 for _, section in ipairs(api) do
   public[section.owner] = public[section.owner] or {}
@@ -139,6 +158,7 @@ end
 ---@return string
 function help.about(thing)
   if type(thing) == "string" then return topic_help(thing) end
+  if context.is(thing) then return context_help() end
   if type(thing) == "function" then
     local found = documentation.of_function(thing)
     return found and function_help(found) or "a function that gantry has no documentation of\n"

@@ -4,11 +4,11 @@
 --- standard output, notices and errors to standard error.
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
-local exit_codes = require "gantry.cli.exit_codes"
-local printable = require "gantry.cli.printable"
+local errors = require "gantry.base.errors"
+local exit_codes = require "gantry.text.exit_codes"
+local printable = require "gantry.text.printable"
 local repl = require "gantry.repl"
-local report = require "gantry.cli.report"
+local report = require "gantry.text.report"
 local task = require "gantry.task"
 
 local script = {}
@@ -60,11 +60,12 @@ function script.run(options)
     interrupted = function() return core.signals.pending "INT" or core.signals.pending "TERM" end,
   }
   task.on_error = function(err) fail(err, options) end
-  local signals <close> = core.signals.open(task.loop(), { "INT", "TERM", "HUP" }, function(name) -- luacheck: ignore
+  local signals <close>, deaf = core.signals.open(task.loop(), { "INT", "TERM", "HUP" }, function(name)
     if closing then return session:kill() end
     signalled = signalled or name
     if running then running:cancel "interrupted" end
   end)
+  if not signals then return report.failure(deaf, options) end
   local code = task.run(function()
     local result = run(session, options, function(started)
       running = started

@@ -2,7 +2,7 @@
 --
 --- repl/show.lua: a value as a person reads it: on one line where it fits, else one entry a line; as Lua writes it.
 
-local printable = require "gantry.cli.printable"
+local printable = require "gantry.text.printable"
 
 local show = {}
 

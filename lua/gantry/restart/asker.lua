@@ -4,29 +4,13 @@
 
 local asker = {}
 
----@param loader gantry.PolicyLoader
----@param path string
----@return string? text
-local function text_of(loader, path)
-  for _, one in ipairs(loader.texts) do
-    if one.path == path then return one.text end
-  end
-end
-
----@param policy gantry.Policy
+---@param policy gantry.Policy|gantry.RemotePolicy
 ---@param config gantry.Config? as the current generation has it; the policy's own where nil
 ---@return gantry.RestartAsker
 function asker.of_policy(policy, config)
-  local loader = policy.loader
-  local place
-  if policy.config.restart ~= nil then
-    local path, line = loader:locate("restart")
-    place = ("%s:%d"):format(path:match("[^/]*$"), line)
-  end
   return {
-    restart = policy.config.restart, config = config or policy.config, place = place,
-    call = function(limits, fn, ...) return loader:call_within(limits, fn, ...) end,
-    text_of = function(path) return text_of(loader, path) end,
+    restart = policy.config.restart, config = config or policy.config, place = policy.place,
+    ask = function(fn, exit, facts) return policy:ask(fn, exit, facts) end,
   }
 end
 

@@ -5,9 +5,9 @@
 
 local history = require "gantry.restart.history"
 local script = require "gantry.restart.script"
-local strategies = require "gantry.restart.strategies"
+local strategies = require "gantry.config.strategies"
 local text = require "gantry.restart.text"
-local units = require "gantry.units"
+local units = require "gantry.base.units"
 
 local evaluate = {}
 
@@ -90,9 +90,8 @@ end
 local function ask_function(fn, question)
   local exit = {}
   for key, value in pairs(question.exit) do exit[key] = value end
-  local view = history.view(question.state, { random = question.random, config = question.asker.config,
-    time = question.time })
-  local opinion, err, memory = script.ask(question.asker, fn, exit, view)
+  local opinion, err, memory = script.ask(question.asker, fn, exit, { state = question.state, random = question.random,
+    config = question.asker.config, time = question.time })
   question.fault, question.memory = err, memory or question.memory
   if opinion and opinion.action == "restart" and not opinion.delay then
     opinion.delay = history.backoff(question.state, strategies.DEFAULT, question.random)

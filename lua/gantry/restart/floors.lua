@@ -10,8 +10,6 @@ local floors = {
   overall = { max = 100, per = 10 },
   -- A month: a longer delay is a stop, and should be one.
   longest_delay = 30 * 86400,
-  -- Of one call into a policy: some tens of milliseconds of pure Lua. What C functions take is bounded by CPU time.
-  limits = { instructions = 2000000, bytes = 8 * 1024 * 1024, seconds = 0.5 },
 }
 
 ---Seconds until one more start keeps to a rate.

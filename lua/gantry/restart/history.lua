@@ -2,9 +2,9 @@
 --
 --- restart/history.lua: what a policy is told of the past, from the state of the decision core.
 
-local deep_copy = require "gantry.deep_copy"
-local strategies = require "gantry.restart.strategies"
-local units = require "gantry.units"
+local deep_copy = require "gantry.base.deep_copy"
+local strategies = require "gantry.config.strategies"
+local units = require "gantry.base.units"
 
 local history = {}
 

@@ -4,15 +4,19 @@
 
 local changes = require "gantry.restart.changes"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
-local floors = require "gantry.restart.floors"
-local units = require "gantry.units"
-local words = require "gantry.words"
+local errors = require "gantry.base.errors"
+local history = require "gantry.restart.history"
+local json = require "gantry.json"
+local policy_limits = require "gantry.config.policy_limits"
+local units = require "gantry.base.units"
+local words = require "gantry.base.words"
 
 local script = {}
 
 local DEEPEST <const>, MOST_VALUES <const> = 8, 1000
 local LONGEST_REASON <const> = 500
+-- Bytes of JSON: of what a policy keeps from one end to the next.
+local LARGEST <const> = 64 * 1024
 
 local ACTIONS = { restart = true, stop = true, fail = true, keep = true }
 local SCOPES = { self = true, dependents = true }
@@ -56,11 +60,56 @@ local function plain(value, what, budget, depth)
   return result
 end
 
-local function ask(fn, exit, view)
+---@class gantry.ScriptAnswer what a function answered, as plain data; nothing of it is checked yet
+---@field action string?
+---@field got string? what came instead of an action, for the message
+---@field options table? what came beside the action
+---@field memory table what it wants to keep
+---@field place string file and line, for `why`
+
+---The first of a function's lines that has a text.
+---@param source string
+---@param info debuginfo of the function
+---@param wanted string
+---@return integer?
+local function line_with(source, info, wanted)
+  local number = 0
+  for content in source:gmatch("([^\n]*)\n?") do
+    number = number + 1
+    if number > info.lastlinedefined then return nil end
+    if number >= info.linedefined and content:find(wanted, 1, true) then return number end
+  end
+end
+
+---File and line of a function of a policy's: of the line in it that has the reason, else of its beginning.
+---@param fn function
+---@param reason any
+---@param text_of (fun(path: string): string?)? the text of a policy's file
+---@return string place
+function script.place(fn, reason, text_of)
+  local info = debug.getinfo(fn, "S")
+  local path = info.source:match("^@(.*)$")
+  local source = path and type(reason) == "string" and text_of and text_of(path)
+  local line = source and line_with(source, info, reason) or info.linedefined
+  return ("%s:%d"):format((path or info.short_src):match("[^/]*$"), line)
+end
+
+---Calls a policy's function. To be run within bounds, where the policy runs: its metamethods may run as well.
+---@param fn function
+---@param exit table what it may read of the exit
+---@param facts table state, random, config and time, as gantry.restart.history has them
+---@param text_of (fun(path: string): string?)?
+---@return gantry.ScriptAnswer
+function script.run(fn, exit, facts, text_of)
+  local view = history.view(facts.state, facts)
   local action, options = fn(exit, view)
-  if options ~= nil then options = plain(options, "the answer", { left = MOST_VALUES }, 1) end
+  local answer = {}
+  if type(action) == "string" then answer.action = action elseif action ~= nil then answer.got = words.show(action) end
+  if options ~= nil then answer.options = plain(options, "the answer", { left = MOST_VALUES }, 1) end
   if type(view.state) ~= "table" then error("history.state must stay a table", 0) end
-  return action, options, plain(view.state, "history.state", { left = MOST_VALUES }, 1)
+  answer.memory = plain(view.state, "history.state", { left = MOST_VALUES }, 1)
+  answer.place = script.place(fn, type(answer.options) == "table" and answer.options.reason, text_of)
+  return answer
 end
 
 ---@param options table what came beside the action
@@ -90,70 +139,75 @@ local function read_options(options, config)
   return opinion
 end
 
----@param action any
----@param options any
+---@param answer gantry.ScriptAnswer
 ---@param config table?
 ---@return table? opinion, string? reason
-local function read_answer(action, options, config)
+local function read_answer(answer, config)
+  local action, options = answer.action, answer.options
   if not ACTIONS[action] then
-    return nil, ('it must return "restart", "stop", "fail" or "keep", got %s'):format(words.show(action))
+    return nil, ('it must return "restart", "stop", "fail" or "keep", got %s'):format(answer.got or words.show(action))
   end
   if options ~= nil and type(options) ~= "table" then
     return nil, "beside the action it may return a table, got " .. words.show(options)
   end
   local opinion, reason = read_options(options or {}, config)
-  if opinion then opinion.action = action end
+  if opinion then opinion.action, opinion.place = action, answer.place end
   return opinion, reason
 end
 
----File and line of a function of the policy's: of the line in it that has the reason, else of its beginning.
----@param asker gantry.RestartAsker
----@param fn function
----@param reason string?
----@return string place
-function script.place(asker, fn, reason)
-  local info = debug.getinfo(fn, "S")
-  local path, line = info.source:match("^@(.*)$"), info.linedefined
-  local text = path and reason and asker.text_of and asker.text_of(path)
-  local number = 0
-  for content in (text or ""):gmatch("([^\n]*)\n?") do
-    number = number + 1
-    if number > info.lastlinedefined then break end
-    if number >= line and content:find(reason, 1, true) then
-      line = number
-      break
-    end
+---What of an answer outlives it must fit into the state file.
+---@param what string
+---@param value any
+---@return string? reason
+local function cannot_be_kept(what, value)
+  local ok, copy = pcall(plain, value, what, { left = MOST_VALUES }, 1)
+  if not ok then return tostring(copy) end
+  local text, err = json.encode(copy)
+  if not text then return ("%s cannot be kept: %s"):format(what, tostring(err)) end
+  if #text > LARGEST then return ("%s is larger than %s"):format(what, units.format_bytes(LARGEST)) end
+end
+
+---@param answer any of script.run; foreign where another process made it
+---@param config table?
+---@return table? opinion, string? reason
+local function believe(answer, config)
+  if type(answer) ~= "table" or type(answer.place) ~= "string" or type(answer.memory) ~= "table" then
+    return nil, "it is none"
   end
-  return ("%s:%d"):format((path or info.short_src):match("[^/]*$"), line)
+  local reason = cannot_be_kept("history.state", answer.memory)
+  if not reason and answer.options ~= nil then reason = cannot_be_kept("the answer", answer.options) end
+  if reason then return nil, reason end
+  if answer.action == nil and answer.got == nil and answer.options == nil then return {} end
+  return read_answer(answer, config)
 end
 
----@param asker gantry.RestartAsker
----@return boolean ok
----@return any ...
-local function call(asker, ...)
-  if asker.call then return asker.call(floors.limits, ...) end
-  return core.budget.call(floors.limits, ...)
+---Asks a function that a program gave: in this process, within bounds.
+---@return gantry.ScriptAnswer? answer, gantry.Error? err
+local function ask_here(fn, exit, facts)
+  local ok, answer = core.budget.call(policy_limits.decision, script.run, fn, exit, facts)
+  if ok then return answer end
+  return nil, answer
 end
 
----Asks a function.
+---Asks a function. May wait, where another process runs it.
 ---@param asker gantry.RestartAsker
 ---@param fn function
----@param exit table what it may read of the exit
----@param view table the history
----@return table? opinion nil where it returned nil, or failed
+---@param exit table what it may read of the exit; its own copy
+---@param facts table
+---@return table? opinion nil where it has none, or failed
 ---@return gantry.Error? err
 ---@return table? memory what it wants to keep
-function script.ask(asker, fn, exit, view)
-  local ok, action, options, memory = call(asker, ask, fn, exit, view)
-  if not ok then return nil, action end
-  if action == nil and options == nil then return nil, nil, memory end
-  local opinion, reason = read_answer(action, options, asker.config)
+function script.ask(asker, fn, exit, facts)
+  local answer, err = (asker.ask or ask_here)(fn, exit, facts)
+  if not answer then return nil, err end
+  local opinion, reason = believe(answer, asker.config)
   if not opinion then
-    return nil, errors.new("POLICY_ANSWER", ("%s: the restart function's answer is not usable: %s"):format(
-      script.place(asker, fn), reason))
+    local place = type(answer) == "table" and type(answer.place) == "string" and answer.place or "the policy"
+    return nil, errors.new("POLICY_ANSWER", ("%s: the restart function's answer is not usable: %s"):format(place,
+      reason))
   end
-  opinion.place = script.place(asker, fn, opinion.reason)
-  return opinion, nil, memory
+  if not opinion.action then opinion = nil end
+  return opinion, nil, answer.memory
 end
 
 return script

@@ -2,9 +2,9 @@
 --
 --- restart/text.lua: ends and decisions in words, for `why`, `ps` and the simulation.
 
-local schema = require "gantry.schema"
-local units = require "gantry.units"
-local words = require "gantry.words"
+local schema = require "gantry.config.schema"
+local units = require "gantry.base.units"
+local words = require "gantry.base.words"
 
 local text = {}
 
@@ -13,7 +13,8 @@ local CAUSES = {
   handshake_failed = "handshake failed", start_failed = "start failed", unhealthy = "unhealthy",
   engine_error = "the engine failed", image_missing = "the image is missing",
   dependency_failed = "what it needs has failed", lost = "its end is unknown", config_changed = "its policy changed",
-  manual = "asked for",
+  manual = "asked for", host_boot = "the machine was started anew",
+  dependency_restarted = "what it needs was restarted",
 }
 
 ---@param cause string
@@ -45,7 +46,7 @@ function text.exit(exit)
   else
     parts[1] = text.exit_short(exit)
   end
-  if exit.uptime then parts[#parts + 1] = "up " .. units.format_seconds(exit.uptime) end
+  if exit.uptime and exit.known ~= false then parts[#parts + 1] = "up " .. units.format_seconds(exit.uptime) end
   if exit.generation then parts[#parts + 1] = ("generation %d"):format(exit.generation) end
   return table.concat(parts, ", ")
 end

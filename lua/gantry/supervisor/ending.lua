@@ -1,72 +1,83 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- supervisor/ending.lua: an end of a plugin as the decision core and policies see it, from an exit of its process or
---- from a launch that failed.
+--- supervisor/ending.lua: an end of a plugin as the decision core and policies see it: from an exit of its process,
+--- from a failed launch, from a cause, or made up by a simulation. All come from one function, with the same fields.
+
+local blame = require "gantry.supervisor.blame"
 
 local ending = {}
 
-local CAUSES = { IMAGE_NOT_FOUND = "image_missing", IMAGE_PIN_MISMATCH = "image_missing",
-  IMAGE_PULL_FAILED = "image_missing", START_TIMEOUT = "start_timeout", UNHEALTHY = "unhealthy",
-  ENGINE_CONNECTION_LOST = "engine_error", ENGINE_UNREACHABLE = "engine_error" }
-local FAMILIES = { HANDSHAKE = "handshake_failed", HTTP = "engine_error", TLS = "handshake_failed",
-  PULL = "image_missing", IMAGE = "image_missing" }
+---@class gantry.End
+---@field cause string
+---@field code integer? where known
+---@field signal string?
+---@field uptime number seconds; by the supervisor's clock where the engine does not tell
+---@field known boolean whether the engine told how the process ended
+---@field requested boolean whether gantry was asked to stop it
+---@field ready boolean whether it had been ready
+---@field phase "starting"|"handshaking"|"ready"
+---@field error string?
+---@field name string the plugin's
+---@field image string
+---@field limit integer? memory, in bytes
+---@field generation integer
+
+-- How a process can end; all other causes are of a plugin whose process nobody saw end.
+local OF_PROCESS <const> = { exit = true, signal = true, oom = true }
+-- These come before a plugin is ready.
+local BEFORE_READY <const> = { start_timeout = true, handshake_failed = true, start_failed = true,
+  image_missing = true, dependency_failed = true }
+
+---Makes an end of what is known.
+---@param facts { config: gantry.Config, name: string, generation: integer, uptime: number }
+---@param from { cause: string, code: integer?, signal: string?, uptime: number?, error: string?, requested: boolean?,
+--- known: boolean?, phase: string? }
+---@return gantry.End
+function ending.make(facts, from)
+  local phase = from.phase or BEFORE_READY[from.cause] and "starting" or "ready"
+  local known = from.known
+  if known == nil then known = OF_PROCESS[from.cause] == true end
+  return { cause = from.cause, code = from.code, signal = from.signal, error = from.error,
+    uptime = from.uptime or facts.uptime, known = known, requested = from.requested == true,
+    ready = phase == "ready", phase = phase, name = facts.name, image = facts.config.image,
+    limit = facts.config.memory, generation = facts.generation }
+end
 
 ---@param unit gantry.Unit
----@param from table
----@return table exit
-local function complete(unit, from)
-  local exit = {}
-  for key, value in pairs(from) do exit[key] = value end
-  local config = unit.generation_config or unit.config
-  exit.name, exit.image, exit.limit = unit.name, config.image, config.memory
-  exit.generation = unit.restart.live
-  return exit
+---@return table
+local function facts_of(unit)
+  local state = unit.restart
+  local clock = unit.clock and unit:clock() or state.clock or 0
+  local since = state.started_at and clock - state.started_at or 0
+  return { config = unit.generation_config or unit.config, name = unit.name, generation = state.live,
+    uptime = math.max(0, since) }
 end
 
 ---@param unit gantry.Unit
 ---@param exit gantry.Exit
----@return table
+---@return gantry.End
 function ending.of_exit(unit, exit)
-  local result = complete(unit, exit)
-  result.ready, result.phase = true, "ready"
-  return result
-end
-
----@param err gantry.Error
----@return string cause "start_failed" where the error tells of none
-local function cause_of(err)
-  local family = tostring(err.code):match("^%u+")
-  return CAUSES[err.code] or FAMILIES[family] or "start_failed"
-end
-
----Whether an error says nothing of the plugin: the engine could not be asked.
----@param err gantry.Error
----@return boolean
-function ending.is_of_engine(err)
-  return cause_of(err) == "engine_error"
+  return ending.make(facts_of(unit), exit)
 end
 
 ---@param unit gantry.Unit
 ---@param err gantry.Error
----@return table
+---@return gantry.End
 function ending.of_failed_launch(unit, err)
   local exit = err.diagnosis and err.diagnosis.exit
   if exit and exit.known then
-    local result = complete(unit, exit)
-    result.ready, result.phase, result.error = false, "handshaking", "exited before it was ready"
-    return result
+    return ending.make(facts_of(unit), { cause = exit.cause, code = exit.code, signal = exit.signal,
+      uptime = exit.uptime, phase = "handshaking", error = "exited before it was ready" })
   end
-  return complete(unit, { cause = cause_of(err), error = err.message,
-    known = false, ready = false, phase = "starting", requested = false })
+  return ending.make(facts_of(unit), { cause = blame.cause(err), error = err.message, phase = "starting" })
 end
 
 ---@param unit gantry.Unit
 ---@param cause string
 ---@param reason string?
----@return table
+---@return gantry.End
 function ending.of_cause(unit, cause, reason)
-  return complete(unit, { cause = cause, error = reason, known = false, requested = false, ready = true,
-    phase = "ready" })
+  return ending.make(facts_of(unit), { cause = cause, error = reason })
 end
 
 return ending

@@ -1,10 +1,18 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- supervisor/health.lua: asks a plugin again and again how it is, until it has failed to answer well too often.
+--- supervisor/health.lua: asks a plugin again and again how it is, until it has failed to answer well too often. One
+--- that was paused by hand is not ill.
 
 local task = require "gantry.task"
 
 local health = {}
+
+---@param plugin gantry.Plugin
+---@return boolean
+local function is_paused(plugin)
+  local inspected = plugin.engine:inspect(plugin.container)
+  return inspected ~= nil and inspected.State.Paused == true
+end
 
 ---Returns once the plugin is unhealthy; never, where it has no connection to ask on.
 ---@param plugin gantry.Plugin
@@ -16,9 +24,10 @@ function health.watch(plugin, checks, note)
   while plugin.connection do
     task.sleep(checks.period)
     local healthy, err = plugin.connection:health(checks.timeout)
-    if healthy then
-      if failures > 0 then note(("healthy again, after %d failed checks"):format(failures)) end
-      failures = 0
+    local paused = not healthy and is_paused(plugin)
+    if healthy or paused then
+      if failures > 0 and healthy then note(("healthy again, after %d failed checks"):format(failures)) end
+      failures = paused and failures or 0
     else
       failures = failures + 1
       note(("check %d of %d failed: %s"):format(failures, checks.failures, err.message))

@@ -3,9 +3,9 @@
 --- supervisor/hook.lua: what a policy wants done on the host after an end: a command, run beside everything else and
 --- killed when it takes too long. A failure of it is noted and changes nothing.
 
-local behaviour = require "gantry.schema.behaviour"
+local behaviour = require "gantry.config.behaviour"
 local core = require "gantry.core"
-local floors = require "gantry.restart.floors"
+local deep_copy = require "gantry.base.deep_copy"
 local task = require "gantry.task"
 
 local hook = {}
@@ -14,20 +14,14 @@ local LONGEST <const> = 30
 local KILL <const> = 9
 
 ---@param unit gantry.Unit
----@param exit table
----@param decision gantry.Decision
+---@param exit table a copy, for the policy
+---@param decision table a copy, for the policy
 ---@return string[]? command, string? fault
 local function command_for(unit, exit, decision)
   local wanted = unit.config.on_exit
   if type(wanted) ~= "function" then return wanted end
-  local given = { action = decision.action, delay = decision.delay, reason = decision.reason }
-  local ok, command = unit.policy.loader:call_within(floors.limits, function()
-    local copy, result = {}, wanted(exit, given)
-    if type(result) ~= "table" then return result end
-    for i, word in ipairs(result) do copy[i] = word end
-    return copy
-  end)
-  if not ok then return nil, command.message end
+  local command, err = unit.policy:command(wanted, exit, decision)
+  if err then return nil, "on_exit: " .. err.message end
   if command == nil then return nil end
   local read, reason = behaviour.read_command(command)
   if not read then return nil, ("on_exit of %s: %s"):format(unit.policy.path, reason) end
@@ -73,15 +67,25 @@ local function run(unit, command, variables)
   process:close()
 end
 
----Does not wait for the command.
+---Asks for the command, and runs it.
+---@param unit gantry.Unit
+---@param exit table
+---@param decision table
+---@param variables string[]
+local function ask_and_run(unit, exit, decision, variables)
+  local command, fault = command_for(unit, exit, decision)
+  if fault then unit:note("warning", fault) end
+  if command then run(unit, command, variables) end
+end
+
+---Waits neither for the policy nor for the command.
 ---@param unit gantry.Unit
 ---@param exit table
 ---@param decision gantry.Decision
 function hook.after(unit, exit, decision)
   if unit.config.on_exit == nil or decision.action == "ignore" or decision.action == "keep" then return end
-  local command, fault = command_for(unit, exit, decision)
-  if fault then unit:note("warning", fault) end
-  if command then unit.supervisor.scope:spawn(run, unit, command, environment(unit, exit, decision)) end
+  local given = { action = decision.action, delay = decision.delay, reason = decision.reason }
+  unit.supervisor.scope:spawn(ask_and_run, unit, deep_copy.of(exit), given, environment(unit, exit, decision))
 end
 
 return hook

@@ -4,16 +4,19 @@
 --- plugin, the queue of launches and the watch on the policies. It survives its own death: plugins run on, and the next
 --- one takes them over. Nothing is printed: events and output go to whoever made it.
 
-local LABEL = require("gantry.container").LABEL
+local attach = require "gantry.plugin.attach"
+local beginning = require "gantry.supervisor.beginning"
 local core = require "gantry.core"
-local deaths = require "gantry.engine.deaths"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
+local file_watch = require "gantry.supervisor.file_watch"
+local guard = require "gantry.supervisor.guard"
 local order = require "gantry.supervisor.order"
-local ownership = require "gantry.ownership"
 local pacing = require "gantry.supervisor.pacing"
 local paths = require "gantry.supervisor.paths"
 local policies = require "gantry.supervisor.policies"
-local runtime_dir = require "gantry.runtime_dir"
+local requests = require "gantry.supervisor.requests"
+local retry = require "gantry.task.retry"
+local runtime_dir = require "gantry.place.runtime_dir"
 local store = require "gantry.supervisor.store"
 local takeover = require "gantry.supervisor.takeover"
 local task = require "gantry.task"
@@ -21,22 +24,23 @@ local unit = require "gantry.supervisor.unit"
 
 local supervisor = {}
 
--- Seconds from a change in the policies' folder until it is looked at: editors write in several steps.
-local SETTLE <const> = 0.1
 -- Plugins that are gone whose journals are kept.
 local KEPT_PAST <const> = 20
 -- Seconds until changed policies that could not be acted on are looked at again.
-local RETRY <const> = 1
+local RETRY <const>, LONGEST_RETRY <const> = 1, 60
 
 ---@class gantry.SupervisorOptions
 ---@field directory string of the policies
----@field engine gantry.Engine
+---@field engine gantry.Engine?
+---@field connect (fun(): gantry.Engine?, gantry.Error?)? finds the engine, which may come later; instead of `engine`
+---@field on_waiting fun(err: gantry.Error)? the engine is not there yet, again and again
 ---@field state_dir string?
 ---@field runtime_dir string?
+---@field policy_process string[]? the command of the process that evaluates policies, where gantry cannot find one
 ---@field on_event fun(event: table)? time, plugin, kind, text
 ---@field on_started fun()? the policies are read and the plugins on their way
 ---@field on_state fun(units: table<string, gantry.Unit>)? some unit's state changed
----@field on_output fun(plugin: string, stream: string, bytes: string)?
+---@field on_lines fun(plugin: string, stream: string, lines: string[])? of its output
 ---@field fault_point string? for tests: "plugin:step", at which the process kills itself
 
 ---@class gantry.Supervisor
@@ -46,13 +50,20 @@ local RETRY <const> = 1
 local Supervisor = {}
 Supervisor.__index = Supervisor
 
+---The directory as it was named: links on the way may lead elsewhere tomorrow.
 ---@param path string
----@return string? directory, gantry.Error? err
+---@return string? directory absolute, gantry.Error? err
 local function directory_of(path)
   local status = core.system.stat(path)
-  if status and status.type == "directory" then return core.system.real_path(path) end
-  return nil, errors.new("POLICY_NOT_FOUND", ("%s: %s; name the directory of the policies"):format(path,
-    status and "is no directory" or "no such directory"))
+  if not status or status.type ~= "directory" then
+    return nil, errors.new("POLICY_NOT_FOUND", ("%s: %s; name the directory of the policies"):format(path,
+      status and "is no directory" or "no such directory"))
+  end
+  path = path:gsub("(.)/+$", "%1")
+  if path:sub(1, 1) == "/" then return path end
+  local here, err = core.system.current_directory()
+  if not here or path == "." then return here, err end
+  return (here == "/" and "" or here) .. "/" .. path:gsub("^%./+", "")
 end
 
 ---Takes the lock; reads and starts nothing yet.
@@ -66,12 +77,15 @@ function supervisor.new(options)
   if not made then return nil, unsafe end
   local state, busy = store.open(options.state_dir or paths.state())
   if not state then return nil, busy end
-  return setmetatable({
+  local self = setmetatable({
     options = options, directory = directory, engine = options.engine, runtime_dir = core.system.real_path(root),
     store = state, units = {}, clock = core.loop.clock, pacing = pacing.new(core.loop.clock), subscribers = {},
-    past = {},
-    policies = policies.new(directory, { engine = options.engine }), any_change = task.event(), ended = task.event(),
+    past = {}, ended = task.event(), arrivals = {},
+    unreachable = errors.new("ENGINE_UNREACHABLE", "the engine is only being looked for"),
   }, Supervisor)
+  self.policies = policies.new(directory, { engine = function() return self.engine end,
+    policy_process = options.policy_process })
+  return self
 end
 
 -- ---- events ----
@@ -81,8 +95,15 @@ end
 function Supervisor:event(one, entry)
   local event = { time = entry.time, plugin = one and one.name, kind = entry.kind, text = entry.text,
     state = one and one.state }
-  if self.options.on_event then self.options.on_event(event) end
-  for subscriber in pairs(self.subscribers) do subscriber(event) end
+  local failures = {}
+  local function give(taker)
+    local ok, err = pcall(taker, event)
+    if not ok then failures[#failures + 1] = errors.text(err):match "^[^\n]*" end
+  end
+  if self.options.on_event then give(self.options.on_event) end
+  for subscriber in pairs(self.subscribers) do give(subscriber) end
+  -- Not told as an event: whoever failed at this one would fail at that.
+  for _, text in ipairs(one and failures or {}) do one.journal:add("fault", "an event could not be told: " .. text) end
 end
 
 ---What is of no one plugin.
@@ -99,28 +120,18 @@ function Supervisor:subscribe(subscriber)
   return function() self.subscribers[subscriber] = nil end
 end
 
-function Supervisor:output(one, stream, bytes)
-  one.output:feed(stream, bytes)
-  if self.options.on_output then self.options.on_output(one.name, stream, bytes) end
+---Takes lines of a plugin's output.
+---@param one gantry.Unit
+---@param stream "stdout"|"stderr"
+---@param lines string[]
+function Supervisor:take_lines(one, stream, lines)
+  guard.call(one, one.log.add, one.log, stream, lines)
+  if self.options.on_lines then guard.call(one, self.options.on_lines, one.name, stream, lines) end
 end
 
----Called by a unit whose state changed: those who wait for one look again.
+---Called by a unit whose state changed.
 function Supervisor:state_changed()
-  local changed = self.any_change
-  self.any_change = task.event()
-  changed:set()
   if self.options.on_state then self.options.on_state(self.units) end
-end
-
----Waits until a condition holds, which can change only with some unit's state.
----@param condition fun(): any
----@return any
-function Supervisor:await(condition)
-  while true do
-    local result = condition()
-    if result then return result end
-    self.any_change:wait()
-  end
 end
 
 ---For tests: the process dies here as by kill -9.
@@ -132,17 +143,31 @@ end
 -- ---- dependencies ----
 
 ---@param one gantry.Unit
----@return boolean
-function Supervisor:dependencies_ready(one)
+---@return string? name of a plugin that it needs and that is not ready
+function Supervisor:missing_dependency(one)
   for _, name in ipairs(one.config.after or {}) do
     local other = self.units[name]
-    if not other or other.state ~= "ready" then return false end
+    if not other or other.state ~= "ready" then return name end
   end
-  return true
 end
 
+---@param one gantry.Unit
+---@return boolean
+function Supervisor:dependencies_ready(one)
+  return self:missing_dependency(one) == nil
+end
+
+---Waits for one plugin after the other: each wakes only those that need it.
+---@param one gantry.Unit
 function Supervisor:await_dependencies(one)
-  self:await(function() return self:dependencies_ready(one) end)
+  while true do
+    local name = self:missing_dependency(one)
+    if not name then return end
+    local other = self.units[name]
+    self.arrivals[name] = self.arrivals[name] or task.event()
+    local turned, changed = other and other.turned or self.arrivals[name], one.changed
+    task.first(function() turned:wait() end, function() changed:wait() end)
+  end
 end
 
 ---@param one gantry.Unit
@@ -159,7 +184,8 @@ end
 
 function Supervisor:restart_dependents(one)
   for _, other in ipairs(self:dependents_of(one)) do
-    if other.plugin then other:restart_for("dependency_restarted", ("restart after %s"):format(one.name)) end
+    local text = ("restart after %s"):format(one.name)
+    requests.tell(other, "dependency_restarted", { text = text, kind = "dependency_restarted", reason = text })
   end
 end
 
@@ -205,25 +231,23 @@ function Supervisor:add(name, policy, containers)
   local one = unit.new(self, policy, saved)
   self.units[name] = one
   if note then one:note("warning", note) end
+  one:note_site()
   self.scope:spawn(function()
-    takeover.resume(one, saved ~= nil, containers)
-    one:run()
-    if one.forgotten then
-      self.units[name] = nil
-      self:keep_past(one)
-    end
+    one:run(saved ~= nil, containers)
+    self.units[name] = nil
+    self:keep_past(one)
     self:state_changed()
   end)
+  local arrival = self.arrivals[name]
+  self.arrivals[name] = nil
+  if arrival then arrival:set() end
 end
 
 ---@param one gantry.Unit
 ---@param policy gantry.Policy
 local function update(one, policy)
-  if one.removed then
-    one.removed = false
-    one:poke()
-  end
-  if one.policy ~= policy then one:take_policy(policy) end
+  if one.removed then requests.tell(one, "put_back", { text = "its policy is back", note = "policy" }) end
+  if one.policy ~= policy then requests.take_policy(one, policy) else requests.tell(one, "reload") end
 end
 
 ---@param broken table[]
@@ -237,14 +261,34 @@ function Supervisor:report_broken(broken)
   end
 end
 
----Reads the policies again and brings the units in line.
+---Runs what must not meet a reload that is under way, nor another of its kind.
+---@param fn function
+function Supervisor:alone(fn)
+  while self.reloading do self.reloading:wait() end
+  local over = task.event()
+  self.reloading = over
+  local _ <close> = setmetatable({}, { __close = function()
+    self.reloading = nil
+    over:set()
+  end })
+  return fn()
+end
+
+---Reads the policies again and brings the units in line, one reload after the other.
 ---@return boolean? ok, gantry.Error? err
 function Supervisor:reload()
-  -- Nothing waits between the look at the files and what is made of it: reloads may overlap.
+  return self:alone(function() return self:read_policies() end)
+end
+
+---@return boolean? ok, gantry.Error? err
+function Supervisor:read_policies()
+  if not self.engine then return nil, self.unreachable end
   local containers, unreachable = takeover.list(self.engine, self.runtime_dir)
   if not containers then return nil, unreachable end
   local found, err = self.policies:scan()
   if not found then return nil, err end
+  -- Nothing waits from here on. Whoever waited until now may find the supervisor ended.
+  if self.ended:is_set() then return nil, errors.new("ENDING", "gantry up is ending") end
   local names = {}
   for name in pairs(found.set) do names[#names + 1] = name end
   table.sort(names)
@@ -253,11 +297,14 @@ function Supervisor:reload()
     if one then update(one, found.set[name]) else self:add(name, found.set[name], containers[name] or {}) end
   end
   for name, one in pairs(self.units) do
-    if not found.set[name] and not one.removed then one:remove() end
+    if not found.set[name] and not one.removed then
+      requests.tell(one, "removed", { text = "its policy is gone: stopped", note = "policy" })
+    end
   end
   self:report_broken(found.broken)
   self:block_cycles()
   self:watch_folders()
+  if found.pending then self:read_again() end
   if self.first_scan then self:remove_orphans(found.set, containers) end
   return true
 end
@@ -272,7 +319,11 @@ function Supervisor:remove_orphans(set, containers)
     if not set[name] and self.policies:is_broken(path) then
       self:tell("warning", ("plugin '%s' is left as it is until its policy can be read"):format(name))
     elseif not set[name] then
-      for _, container in ipairs(list) do self:remove_orphan(name, container) end
+      for _, container in ipairs(list) do
+        local refused = self:remove_orphan(name, container)
+        if self.ended:is_set() then return end -- the next supervisor sees to the rest
+        if refused then self.scope:spawn(self.remove_later, self, name, container, refused) end
+      end
     end
   end
   for _, name in ipairs(self.store:names()) do
@@ -280,11 +331,26 @@ function Supervisor:remove_orphans(set, containers)
   end
 end
 
+---@return gantry.Error? err where the engine would not
 function Supervisor:remove_orphan(name, container)
-  if not takeover.remove(self.engine, container) then return end
+  local removed, refused = takeover.remove(self.engine, container)
+  if not removed then return refused end
   self.store:remove(name)
   self:tell("state", ("removed container %s of plugin '%s', which has no policy any more"):format(
     container.Id:sub(1, 12), name))
+end
+
+---Tries again until the container is gone, or is some policy's again.
+---@param name string
+---@param container table
+---@param refused gantry.Error
+function Supervisor:remove_later(name, container, refused)
+  self:tell("warning", ("container %s of plugin '%s', which has no policy any more, could not be removed (%s); it is "
+    .. "tried again"):format(container.Id:sub(1, 12), name, refused.message))
+  local again = retry.new(RETRY, LONGEST_RETRY)
+  repeat
+    again:pause()
+  until not self:alone(function() return not self.units[name] and self:remove_orphan(name, container) end)
 end
 
 ---A state whose policy's file is gone for good.
@@ -295,41 +361,51 @@ end
 
 -- ---- changed files ----
 
+---@param err gantry.Error
+function Supervisor:tell_unwatched(err)
+  self:tell("warning", err.message .. "; changed policies are seen by `gantry reload` alone")
+end
+
 function Supervisor:watch_folders()
-  if not self.inotify then return end
-  for _, folder in ipairs(self.policies:folders()) do
-    local watch, err = self.inotify:add(folder)
-    if not watch and not self.unwatched then
-      self.unwatched = true
-      self:tell("warning", err.message .. "; changed policies are seen by `gantry reload` alone")
-    end
+  local failed = self.watch and self.watch:cover(self.policies:folders())
+  if failed and not self.unwatched then
+    self.unwatched = true
+    self:tell_unwatched(failed)
   end
 end
 
 ---Reloads, again and again where that fails: a change in the files is told of only once.
 function Supervisor:reload_at_last()
-  local told
+  local reported
   while true do
     local ok, failure = self:reload()
     if ok then return end
-    if told ~= failure.message then self:tell("warning", failure.message .. "; the policies are read again later") end
-    told = failure.message
+    if reported ~= failure.message then
+      self:tell("warning", failure.message .. "; the policies are read again later")
+    end
+    reported = failure.message
     task.sleep(RETRY)
   end
 end
 
+---Reads policies again that the engine was wanted for and did not answer.
+function Supervisor:read_again()
+  if self.reading_again then return end
+  self.reading_again = true
+  self.scope:spawn(function()
+    task.sleep(RETRY)
+    self.reading_again = false
+    self:reload_at_last()
+  end)
+end
+
 function Supervisor:watch_files()
-  self.files_changed = task.event()
-  local inotify, err = core.inotify.open(task.loop(), function() self.files_changed:set() end)
-  if not inotify then
-    return self:tell("warning", err.message .. "; changed policies are seen by `gantry reload` alone")
-  end
-  self.inotify = inotify
+  local watch, err = file_watch.open()
+  if not watch then return self:tell_unwatched(err) end
+  self.watch = watch
   self.scope:spawn(function()
     while true do
-      self.files_changed:wait()
-      task.sleep(SETTLE)
-      self.files_changed = task.event()
+      watch:wait()
       self:reload_at_last()
     end
   end)
@@ -343,16 +419,25 @@ function Supervisor:run()
   local scope <close> = task.scope()
   self.scope, self.first_scan = scope, true
   local _ <close> = setmetatable({}, { __close = function()
-    if self.inotify then self.inotify:close() end
+    if self.watch then self.watch:close() end
+    if not self.ended:is_set() then self.ended:set() end
+    for _, one in pairs(self.units) do requests.refuse(one, errors.new("ENDING", "gantry up is ending")) end
   end })
-  self:watch_files()
-  self.deaths = deaths.new(self.engine, { [LABEL.owner] = ownership.owner() })
-  scope:spawn(self.deaths.run, self.deaths)
-  local ok, err = self:reload()
-  if not ok then return nil, err end
+  local ok, err = beginning.run(self)
+  if not ok and not self.ended:is_set() then return nil, err end
   if self.options.on_started then self.options.on_started() end
   self.ended:wait()
   return true
+end
+
+---@param id string of a container
+---@param paused boolean
+function Supervisor:note_pause(id, paused)
+  for _, one in pairs(self.units) do
+    if one.plugin and one.plugin.container == id then
+      one:note("state", paused and attach.paused({ Id = id }).message or "its container goes on, after a pause")
+    end
+  end
 end
 
 ---Ends the supervisor and leaves the plugins running.
@@ -360,32 +445,38 @@ function Supervisor:leave()
   if not self.ended:is_set() then self.ended:set() end
 end
 
----Stops one plugin, once those that need it are down, without a change in what is wanted of it.
+---Stops one plugin, once those that need it are down or refuse to be, without a change in what is wanted of it.
 ---@param one gantry.Unit
+---@return boolean? down, gantry.Error? err
 function Supervisor:hold(one)
   for _, other in ipairs(self:dependents_of(one)) do
-    if not one.blocked then other.down:wait() end
+    if not one.blocked then other:await_down() end
   end
-  one.held = true
+  one.held, one.trouble = true, nil
   one:poke()
-  one.down:wait()
+  return one:await_down()
 end
 
 ---Stops all plugins, those first that need others. The next supervisor starts them again.
----@return string[] names
+---@return string[] names of those that are down
+---@return gantry.Error? err of those that the engine did not let be stopped: they run on, and may be tried again
 function Supervisor:stop_all()
-  local jobs, names = {}, {}
+  local jobs, names, refused = {}, {}, {}
   for name, one in pairs(self.units) do
-    names[#names + 1] = name
-    jobs[#jobs + 1] = function() self:hold(one) end
+    jobs[#jobs + 1] = function()
+      local down, err = self:hold(one)
+      table.insert(down and names or refused, down and name or err.message)
+    end
   end
   task.all(table.unpack(jobs))
   table.sort(names)
-  return names
+  table.sort(refused)
+  return names, #refused > 0 and errors.new("STOP_FAILED", table.concat(refused, "; ")) or nil
 end
 
----Gives back the state directory.
+---Gives back the state directory, and ends the process that evaluates the policies.
 function Supervisor:close()
+  self.policies:close()
   self.store:close()
 end
 
@@ -396,7 +487,7 @@ function Supervisor:find(name)
   if one and not one.removed then return one end
   local names = {}
   for known in pairs(self.units) do names[#names + 1] = known end
-  local near = require("gantry.nearest").find(name, names)
+  local near = require("gantry.base.nearest").find(name, names)
   return nil, errors.new("PLUGIN_UNKNOWN", ("no plugin '%s' is supervised%s"):format(name,
     near and ("; did you mean '%s'?"):format(near) or " (see gantry ps)"))
 end

@@ -3,8 +3,8 @@
 --- supervisor/paths.lua: where a supervisor keeps its state, and where it is spoken to.
 
 local core = require "gantry.core"
-local runtime_dir = require "gantry.runtime_dir"
-local state_dir = require "gantry.state_dir"
+local runtime_dir = require "gantry.place.runtime_dir"
+local state_dir = require "gantry.place.state_dir"
 
 local paths = {}
 

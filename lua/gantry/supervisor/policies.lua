@@ -2,36 +2,51 @@
 --
 --- supervisor/policies.lua: a directory of policies: what is there, what changed, and the last good one of each.
 
+local bases = require "gantry.policy.bases"
+local context = require "gantry.policy.context"
+local blame = require "gantry.supervisor.blame"
 local core = require "gantry.core"
-local errors = require "gantry.errors"
-local gantry = require "gantry"
-local json = require "gantry.json"
+local data = require "gantry.policy.data"
+local errors = require "gantry.base.errors"
+local evaluator = require "gantry.policy.evaluator"
+local link_path = require "gantry.base.link_path"
+local file_reader = require "gantry.policy.file"
+local remote = require "gantry.policy.remote"
+local site = require "gantry.policy.site"
+local task = require "gantry.task"
 
 local policies = {}
 
 -- What a running plugin need not be started anew for.
 local SOFT = { restart = true, on_exit = true, health = true, after = true, stop_timeout = true, start_timeout = true }
 
+---@class gantry.PolicyFile
+---@field policy gantry.RemotePolicy? the last good one
+---@field errors gantry.Error[]? what is wrong with the file as it is
+---@field seen table<string, gantry.SeenFile> all that was looked at, by path
+---@field base boolean? whether it only serves others
+
 ---@class gantry.PolicySet
 ---@field directory string
----@field files table<string, { policy: gantry.Policy?, errors: gantry.Error[]?, texts: table<string, string> }> by path
+---@field files table<string, gantry.PolicyFile> by path
+---@field evaluator gantry.Evaluator
+---@field news table<string, gantry.PolicyFile> what was found wrong by the look that is under way
+---@field turn gantry.Queue holds one token: whoever has it may look at the directory
 ---@field path_of table<string, string> of the policy in force, by the plugin's name
 local Set = {}
 Set.__index = Set
 
 ---@param directory string
----@param options { engine: gantry.Engine }
+---@param options { engine: fun(): gantry.Engine?, policy_process: string[]? }
 function policies.new(directory, options)
-  return setmetatable({ directory = directory, options = options, files = {}, path_of = {} }, Set)
+  local turn = task.queue()
+  turn:put(true)
+  return setmetatable({ directory = directory, files = {}, path_of = {}, turn = turn,
+    evaluator = evaluator.new { command = options.policy_process },
+    context = context.of({ verb = "up" }, options.engine) }, Set)
 end
 
----@param path string
----@return string?
-local function read(path)
-  local file <close> = io.open(path, "rb")
-  return file and file:read "a"
-end
-
+---All that is named as a policy: a pipe, or a link that leads nowhere, is told as what it is.
 ---@return string[]? paths sorted, gantry.Error? err
 function Set:paths()
   local entries, err = core.files.list(self.directory)
@@ -39,32 +54,33 @@ function Set:paths()
   local paths = {}
   for _, entry in ipairs(entries) do
     local path = self.directory .. "/" .. entry
-    local status = entry:find("^[^.].*%.lua$") and core.system.stat(path)
-    if status and status.type == "file" then paths[#paths + 1] = path end
+    if entry:find "^[^.].*%.lua$" and not site.is_no_policy(path) then paths[#paths + 1] = path end
   end
   table.sort(paths)
   return paths
 end
 
----Whether the policy and all that it required are as they were read.
----@param file table
+---Whether all that was looked at for a policy is as it was, also what was not there.
+---@param file gantry.PolicyFile
 ---@return boolean
 local function unchanged(file)
-  for path, text in pairs(file.texts) do
-    if read(path) ~= text then return false end
+  for path, seen in pairs(file.seen) do
+    if seen.stamp then
+      if file_reader.stamp(path) ~= seen.stamp then return false end
+    else
+      local text, err = file_reader.read(path)
+      if text ~= seen.text or (err and err.code) ~= seen.code then return false end
+    end
   end
-  return next(file.texts) ~= nil
+  return next(file.seen) ~= nil
 end
 
 ---@param path string
----@return table file
+---@return gantry.PolicyFile file
 function Set:load(path)
-  local text = read(path)
-  local policy, err = gantry.load(path, { engine = self.options.engine, verb = "up" })
-  local texts = { [path] = text }
-  for _, one in ipairs(policy and policy.loader.texts or {}) do texts[one.path] = one.text end
-  if policy then return { policy = policy, texts = texts } end
-  return { errors = errors.is(err) and { err } or err, texts = texts }
+  local policy, err, seen = remote.load(self.evaluator, path, self.context)
+  if policy then return { policy = policy, seen = seen } end
+  return { errors = errors.is(err) and { err } or err, seen = seen }
 end
 
 ---Puts a policy under its name, unless another file has it.
@@ -102,27 +118,95 @@ end
 ---@class gantry.PolicyChanges
 ---@field set table<string, gantry.Policy> in force, by the plugin's name
 ---@field broken { path: string, errors: gantry.Error[], name: string? }[] name of the last good one, which stays
+---@field pending boolean whether one waits for the engine to be there
 
----Looks at the directory again.
----@return gantry.PolicyChanges? changes
----@return gantry.Error? err
-function Set:scan()
-  local paths, err = self:paths()
-  if not paths then return nil, err end
-  local files, broken = {}, {}
+---Whether nothing new is wrong with a file.
+---@param before gantry.Error[]
+---@param now gantry.Error[]
+---@return boolean
+local function same(before, now)
+  for i = 1, math.max(#before, #now) do
+    if not before[i] or not now[i] or before[i].message ~= now[i].message then return false end
+  end
+  return true
+end
+
+---Whether nothing is wrong with a file but that the engine, or the machine, did not do its part for the moment.
+---@param file gantry.PolicyFile
+---@return boolean
+local function waits(file)
+  for _, err in ipairs(file.errors or {}) do
+    if blame.passes(err) then return true end
+  end
+  return false
+end
+
+---@param path string
+---@return gantry.PolicyFile
+function Set:look_at(path)
+  local known = self.files[path]
+  if known and unchanged(known) then return known end
+  local file = self:load(path)
+  -- The last good one stays in force.
+  if not file.policy and known then file.policy = known.policy end
+  local news = file.errors and not (known and known.errors and same(known.errors, file.errors))
+  self.news[path] = news and file or nil
+  return file
+end
+
+---What is newly wrong, now that it is known who builds on whom.
+---@param paths string[] sorted
+---@param files table<string, gantry.PolicyFile>
+---@param broken table[]
+function Set:tell_broken(paths, files, broken)
+  local seen_by = {}
+  for path, file in pairs(files) do seen_by[path] = file.seen end
   for _, path in ipairs(paths) do
-    local known = self.files[path]
-    local file = known and unchanged(known) and known or self:load(path)
-    -- The last good one stays in force.
-    if not file.policy and known then file.policy = known.policy end
-    files[path] = file
-    if file.errors and file ~= known then
+    local file = files[path]
+    local was = file.base
+    -- What was a policy and lost its image is more likely a mistake.
+    file.base = not file.policy and bases.is_base(path, file.errors, seen_by)
+    if file.errors and not file.base and (self.news[path] or was) then
       broken[#broken + 1] = { path = path, errors = file.errors, name = file.policy and file.policy.name }
     end
   end
+end
+
+---Policies that no file has any more need not be kept in their process. Who is asked all the same gets them anew.
+---@param before table<string, gantry.PolicyFile>
+---@param after table<string, gantry.PolicyFile>
+local function forget_replaced(before, after)
+  for path, file in pairs(before) do
+    local policy = file.policy
+    if policy and not (after[path] and after[path].policy == policy) then policy:forget() end
+  end
+end
+
+---Looks at the directory again. Waits for the process that loads policies; what it returns is then the latest: whoever
+---acts on it without waiting acts in the order of the looks.
+---@return gantry.PolicyChanges? changes
+---@return gantry.Error? err
+function Set:scan()
+  self.turn:take()
+  local _ <close> = setmetatable({}, { __close = function() self.turn:put(true) end })
+  local paths, err = self:paths()
+  if not paths then return nil, err end
+  local files, broken, pending = {}, {}, false
+  self.news = {}
+  for _, path in ipairs(paths) do
+    files[path] = self:look_at(path)
+    pending = pending or waits(files[path])
+  end
+  self:tell_broken(paths, files, broken)
   local set = self:assign(paths, files, broken)
+  forget_replaced(self.files, files)
   self.files = files
-  return { set = set, broken = broken }
+  return { set = set, broken = broken, pending = pending }
+end
+
+---Ends the process that evaluates the policies.
+function Set:close()
+  self.evaluator:close()
 end
 
 ---@return gantry.Error[] all that is wrong with the files as they are, also what was told before
@@ -132,7 +216,7 @@ function Set:findings()
   table.sort(paths)
   for _, path in ipairs(paths) do
     local file = self.files[path]
-    for _, err in ipairs(file.errors or { file.refused }) do list[#list + 1] = err end
+    for _, err in ipairs(not file.base and (file.errors or { file.refused }) or {}) do list[#list + 1] = err end
   end
   return list
 end
@@ -145,19 +229,64 @@ function Set:is_broken(path)
   return file ~= nil and file.errors ~= nil
 end
 
----@return string[] folders that hold what the policies were read from
-function Set:folders()
-  local list, seen = { self.directory }, { [self.directory] = true }
+---All that changes what the policies mean: what they were read from, also what was not there, and the credentials that
+---plugins are to be restarted for.
+---@return table<string, boolean> paths
+function Set:sources()
+  local sources, here = {}, core.system.current_directory() or ""
   for _, file in pairs(self.files) do
-    for path in pairs(file.texts) do
-      local folder = path:match("^(.*)/[^/]*$") or "."
-      if not seen[folder] then
-        seen[folder] = true
-        list[#list + 1] = folder
-      end
+    for path in pairs(file.seen) do sources[path:sub(1, 1) == "/" and path or here .. "/" .. path] = true end
+    for _, one in pairs(file.policy and file.policy.config.credentials or {}) do
+      if one.on_change == "restart" then sources[one.file] = true end
     end
   end
-  return list
+  return sources
+end
+
+---The folders that hold what the policies mean, or would hold what they looked for; and of those that hold links on the
+---way there, and what these lead to, the names that count.
+---@return table<string, table<string, true>|true>
+function Set:folders()
+  local found = {}
+  local function add(folder, name)
+    if found[folder] == true or not name then
+      found[folder] = true
+    else
+      found[folder] = found[folder] or {}
+      found[folder][name] = true
+    end
+  end
+  local function add_place(path)
+    local folder, name = path:match "^(.*)/([^/]*)$"
+    add(folder == "" and "/" or folder, name)
+  end
+  local function add_links(path)
+    local target, on_the_way = link_path(path)
+    for _, link in ipairs(on_the_way) do add_place(link) end
+    return target
+  end
+  add_links(self.directory)
+  for path in pairs(self:sources()) do
+    add(path:match "^(.+)/[^/]*$" or "/")
+    add_place(add_links(path))
+  end
+  for folder in pairs(found) do
+    local status = core.system.stat(folder)
+    if not status or status.type ~= "directory" then found[folder] = nil end
+  end
+  found[self.directory] = true
+  return found
+end
+
+---@param config gantry.Config
+---@return string? stamps of the credentials that the plugin is to be restarted for; nil where there are none
+function policies.credential_stamps(config)
+  local list = {}
+  for name, one in pairs(config.credentials or {}) do
+    if one.on_change == "restart" then list[#list + 1] = name .. " " .. file_reader.stamp(one.file) end
+  end
+  table.sort(list)
+  return #list > 0 and table.concat(list, "\n") or nil
 end
 
 ---What makes two configs the same container.
@@ -168,7 +297,7 @@ function policies.digest(config)
   for key, value in pairs(config) do
     if not SOFT[key] then hard[key] = value end
   end
-  return assert(json.encode(hard))
+  return assert(data.encode(hard)) -- a config that was read is plain data, and not deep
 end
 
 return policies

@@ -2,8 +2,6 @@
 --
 --- supervisor/ring.lua: a plugin's output, the last of it, as lines: kept within bounds, and handed to whoever follows.
 
-local core = require "gantry.core"
-
 local ring = {}
 
 local MOST_BYTES <const> = 32 * 1024
@@ -19,9 +17,10 @@ local ENTRY <const> = 100 -- bytes that a line takes beside its text
 local Ring = {}
 Ring.__index = Ring
 
+---@param call fun(fn: function, ...)? calls a follower, and deals with what it raises
 ---@return gantry.Ring
-function ring.new()
-  return setmetatable({ entries = {}, first = 1, last = 0, bytes = 0, streams = {}, followers = {} }, Ring)
+function ring.new(call)
+  return setmetatable({ call = call or pcall, entries = {}, first = 1, last = 0, bytes = 0, followers = {} }, Ring)
 end
 
 ---@param self gantry.Ring
@@ -35,27 +34,18 @@ local function keep(self, entry)
     self.entries[self.first] = nil
     self.first = self.first + 1
   end
-  for follower in pairs(self.followers) do follower(entry) end
+  for follower in pairs(self.followers) do self.call(follower, entry) end
 end
 
 ---@param stream "stdout"|"stderr"
----@param bytes string in any chunks
-function Ring:feed(stream, bytes)
-  local lines = self.streams[stream]
-  if not lines then
-    lines = core.lines.new(LONGEST_LINE)
-    self.streams[stream] = lines
-  end
+---@param lines string[] one that is too long is kept in pieces
+function Ring:add(stream, lines)
   local now = os.time()
-  lines:feed(bytes, function(line) keep(self, { time = now, stream = stream, line = line }) end)
-end
-
----What was begun and not ended with a newline becomes a line.
-function Ring:finish()
-  for stream, lines in pairs(self.streams) do
-    lines:finish(function(line) keep(self, { time = os.time(), stream = stream, line = line }) end)
+  for _, line in ipairs(lines) do
+    for at = 1, math.max(#line, 1), LONGEST_LINE do
+      keep(self, { time = now, stream = stream, line = line:sub(at, at + LONGEST_LINE - 1) })
+    end
   end
-  self.streams = {}
 end
 
 ---@param count integer

@@ -4,9 +4,11 @@
 --- be read is set aside, never deleted.
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local json = require "gantry.json"
+local machine = require "gantry.base.machine"
 local record_shape = require "gantry.supervisor.record_shape"
+local state_dir = require "gantry.place.state_dir"
 
 local store = {}
 
@@ -19,12 +21,6 @@ local ENDING <const> = ".json"
 ---@field boot string this boot's id: the monotonic clock begins anew with each
 local Store = {}
 Store.__index = Store
-
----@return string
-local function boot_id()
-  local file <close> = io.open("/proc/sys/kernel/random/boot_id")
-  return file and file:read "l" or ""
-end
 
 ---@param directory string
 ---@param err gantry.Error
@@ -45,7 +41,7 @@ function store.open(directory)
   if not made then return nil, unusable(directory, err) end
   local lock, busy = core.files.lock(directory .. "/lock")
   if not lock then return nil, unusable(directory, busy) end
-  return setmetatable({ directory = directory, lock = lock, boot = boot_id() }, Store)
+  return setmetatable({ directory = directory, lock = lock, boot = machine.boot() }, Store)
 end
 
 ---@param self gantry.Store
@@ -97,11 +93,10 @@ end
 ---@return string? note what was set aside, and why
 function Store:load(name)
   local path = path_of(self, name)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read "a" or ""
-  file:close()
-  local record, reason = read_record(text, name)
+  local text, unsafe = state_dir.read(path)
+  if not text and not unsafe then return nil end
+  local record, reason
+  if text then record, reason = read_record(text, name) else reason = unsafe end
   if record then return record end
   local aside = name_aside(path)
   local moved = os.rename(path, aside)

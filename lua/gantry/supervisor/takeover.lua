@@ -3,21 +3,36 @@
 --- supervisor/takeover.lua: what an earlier supervisor left on the engine: running generations, which are adopted, and
 --- what has no owner, which is removed. Nothing is touched whose directory another living process holds.
 
-local LABEL = require("gantry.container").LABEL
+local LABEL = require("gantry.engine.container").LABEL
+local blame = require "gantry.supervisor.blame"
 local core = require "gantry.core"
+local corpses = require "gantry.supervisor.corpses"
 local ending = require "gantry.supervisor.ending"
-local memory = require "gantry.plugin.memory"
-local ownership = require "gantry.ownership"
+local generation = require "gantry.supervisor.generation"
+local reattach_data = require "gantry.place.reattach_data"
+local ownership = require "gantry.place.ownership"
 local plugins = require "gantry.plugin"
 local record = require "gantry.supervisor.record"
 local removal = require "gantry.plugin.removal"
-local restart_core = require "gantry.restart.core"
+local decider = require "gantry.restart.decider"
+local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
 
 local takeover = {}
 
 -- Seconds until an engine that could not be asked about what runs is asked again.
 local ADOPTION_RETRY <const> = 0.5
+-- Seconds until an unhealthy one that its policy keeps running is looked at again.
+local KEPT_RETRY <const> = 10
+
+---What a container says of itself, which is whatever the engine answers.
+---@param container table
+---@param name string
+---@return string?
+local function label(container, name)
+  local value = type(container.Labels) == "table" and container.Labels[name]
+  return type(value) == "string" and value or nil
+end
 
 ---Containers of this user's on this machine, by the plugin's name.
 ---@param engine gantry.Engine
@@ -28,8 +43,7 @@ function takeover.list(engine, root)
   if not containers then return nil, err end
   local found = {}
   for _, container in ipairs(containers) do
-    local name = container.Labels[LABEL.plugin]
-    local folder = ownership.split(container.Labels[LABEL.directory])
+    local name, folder = label(container, LABEL.plugin), ownership.split(label(container, LABEL.directory))
     if name and folder and (not root or folder == root) then
       found[name] = found[name] or {}
       table.insert(found[name], container)
@@ -42,13 +56,14 @@ end
 ---locked holds nothing up: all of them are in the supervisor's own runtime directory, and one plugin has one container.
 ---@param engine gantry.Engine
 ---@param container table
----@return boolean removed
+---@return boolean removed, gantry.Error? err where the engine would not
 function takeover.remove(engine, container)
-  local directory, state = ownership.lock(container.Labels[LABEL.directory])
+  local directory, state = ownership.lock(label(container, LABEL.directory))
   if state == "alive" then return false end
-  local gone = removal.remove(engine, container.Id)
-  if directory then directory:remove() end
-  return gone == true
+  local gone, err = removal.remove(engine, container.Id)
+  if gone then ownership.forget(container) end
+  if directory then socket_directory.remove(directory) end
+  return gone == true, err
 end
 
 ---What the launch learned, as far as it is known still; at least the address, by the stable link that leads to it.
@@ -57,13 +72,15 @@ end
 ---@param root string
 ---@return gantry.AdoptionFacts
 local function facts_of(unit, id, root)
-  local kept = memory.of(id)
+  local kept = reattach_data.of(id)
   if kept then
-    return { container = id, root = root, certificate = kept.certificate, handshake = { network = "unix",
+    return { container = id, root = root, certificate = kept.certificate, handshake = { network = kept.network,
       protocol = kept.protocol, protocol_version = kept.protocol_version, address = kept.socket,
       certificate = kept.peer } }
   end
   local address = core.system.real_path(root .. "/" .. unit.name .. ".sock")
+  -- The plugin may have put a link to another's socket in the place of its own.
+  if address and not core.socket_dir.check_socket(root .. "/" .. unit.name, address) then address = nil end
   return { container = id, root = root, handshake = address and { network = "unix", address = address,
     protocol = unit.config.protocol[1], protocol_version = unit.config.protocol_versions[1] } }
 end
@@ -82,7 +99,7 @@ end
 ---@return gantry.AdoptionFacts?
 local function facts_without_record(unit, container)
   if container.State ~= "running" then return nil end
-  local facts = facts_of(unit, container.Id, ownership.split(container.Labels[LABEL.directory]))
+  local facts = facts_of(unit, container.Id, ownership.split(label(container, LABEL.directory)))
   return facts.handshake and facts
 end
 
@@ -116,11 +133,21 @@ end
 ---this one.
 ---@param unit gantry.Unit
 ---@param container table
----@return boolean removed
+---@return boolean removed, gantry.Error? err where the engine would not
 local function remove_left(unit, container)
   if not unit.plugin then return takeover.remove(unit.supervisor.engine, container) end
-  memory.forget(container.Id)
-  return removal.remove(unit.supervisor.engine, container.Id) == true
+  local gone, err = removal.remove(unit.supervisor.engine, container.Id)
+  if gone then ownership.forget(container) end
+  return gone == true, err
+end
+
+---What runs is left as it is until the engine's trouble has passed.
+---@param unit gantry.Unit
+---@param err gantry.Error
+local function wait_for_better(unit, err)
+  if not unit.away then generation.engine_away(unit, err) end
+  unit.away = err
+  task.sleep(ADOPTION_RETRY)
 end
 
 ---Tries until the engine can be asked: what runs is not to be taken for dead because nobody knows.
@@ -128,13 +155,14 @@ end
 ---@param facts gantry.AdoptionFacts
 ---@return gantry.Plugin?, gantry.Error?, gantry.Exit?
 local function try_adopt(unit, facts)
-  local away = false
+  local options = generation.launch_options(unit, function() end)
   while true do
-    local plugin, err, ended = plugins.adopt(unit.generation_config, facts, unit:launch_options(function() end))
-    if plugin or ended or not ending.is_of_engine(err) then return plugin, err, ended end
-    if not away then unit:on_launch_event("engine_away", { error = err }) end
-    away = true
-    task.sleep(ADOPTION_RETRY)
+    local plugin, err, ended = plugins.adopt(unit.generation_config, facts, options)
+    if plugin or ended or not blame.passes(err) then
+      unit.away = nil
+      return plugin, err, ended
+    end
+    wait_for_better(unit, err)
   end
 end
 
@@ -142,33 +170,68 @@ end
 ---@param unit gantry.Unit
 ---@param err gantry.Error
 ---@param ended gantry.Exit?
+---@return gantry.Decision? decision
 local function decide_unwatched(unit, err, ended)
   if err.code == "SOCKET_DIR_BUSY" then
     unit:note("warning", "another gantry has it: " .. err.message)
-    restart_core.abandon(unit.restart)
+    decider.abandon(unit.restart)
     return
   end
   local exit = ended and ending.of_exit(unit, ended) or ending.of_cause(unit, "unhealthy", err.message)
-  if ended then exit.error = ended.error or "it ended while no supervisor watched" end
-  if unit.wanted == "down" then exit.requested = true end
+  if ended and unit.rebooted then
+    exit.cause, exit.error, exit.known = "host_boot", nil, false
+  elseif ended then
+    exit.error = ended.error or "it ended while no supervisor watched"
+  end
+  if unit.request and unit.wanted == "up" then exit.cause, exit.error = unit.request.kind, unit.request.reason end
+  -- A stop that its supervisor did not live to finish is no end of the plugin's own.
+  exit.requested = exit.requested or unit.wanted == "down"
+  local live = unit.live
   unit.live = nil
-  unit:decide(exit)
+  if ended then unit:enter "deciding" end
+  local decision = unit:decide(exit)
+  if decision.action == "keep" then unit.live = live end
+  return decision
+end
+
+---An earlier supervisor has decided on this generation, and did not live to see it stopped.
+---@param unit gantry.Unit
+---@param plugin gantry.Plugin? nil where it is gone, or cannot be spoken to: it is removed with what is left
+local function end_decided(unit, plugin)
+  unit:note("state", ("generation %d is ended, as an earlier supervisor decided"):format(unit.restart.generation))
+  unit.plugin = plugin
+  if plugin then return generation.end_decided(unit) end
+  unit.live = nil
+  unit:save()
 end
 
 ---@param unit gantry.Unit
 ---@param facts gantry.AdoptionFacts
+---@return boolean kept whether it is left running, not adopted
 local function adopt(unit, facts)
   local state = unit.restart
   unit.generation_config = unit:next_config()
-  if not state.live then restart_core.started(state, unit.supervisor.clock()) end
+  unit.running = record.comparable(unit.live and unit.live.policy) or record.digest(unit.config)
+  local decided = unit.live ~= nil and not state.live
+  if not decided and not state.live then decider.started(state, unit.supervisor.clock()) end
   local plugin, err, ended = try_adopt(unit, facts)
-  if not plugin then return decide_unwatched(unit, err, ended) end
-  if not state.ready_at then restart_core.ready(state, unit.supervisor.clock()) end
-  unit.plugin, unit.live = plugin, record.live_of(plugin)
+  if decided then
+    end_decided(unit, plugin)
+    return false
+  end
+  if not plugin then
+    local decision = decide_unwatched(unit, err --[[@as gantry.Error]], ended)
+    return decision ~= nil and decision.action == "keep"
+  end
+  if not state.ready_at then decider.ready(state, unit.supervisor.clock()) end
+  unit.plugin, unit.live = plugin, record.live_of(plugin, unit.running)
   unit.ready_since = unit.supervisor.clock()
   unit:note("adopt", ("generation %d, container %s"):format(state.generation, plugin.container:sub(1, 12)))
+  unit:lost_output("no supervisor watched: output of that time is lost here")
   unit:enter "ready"
+  unit:compare()
   unit:save()
+  return false
 end
 
 ---A launch that the last supervisor did not live to finish.
@@ -176,9 +239,30 @@ end
 local function launch_was_broken_off(unit)
   unit:note("state", ("the start of generation %d was broken off with the supervisor"):format(
     unit.restart.generation))
-  restart_core.abandon(unit.restart)
+  decider.abandon(unit.restart)
   unit.live, unit.due, unit.automatic = nil, nil, false
   unit:save()
+end
+
+---Removes what runs or lies about by its name and was not adopted.
+---@param unit gantry.Unit
+---@param containers table[]
+---@return boolean clean whether the next launch has nothing left to look for
+local function remove_others(unit, containers)
+  local clean = true
+  for _, container in ipairs(containers) do
+    if not unit.plugin or unit.plugin.container ~= container.Id then
+      local removed, err = remove_left(unit, container)
+      if removed then
+        unit:note("state", ("removed container %s, left by an earlier supervisor"):format(container.Id:sub(1, 12)))
+      else
+        local alive = container.State == "running"
+        if err then corpses.remember(unit, container.Id, err, alive) end
+        clean = clean and err ~= nil and not alive
+      end
+    end
+  end
+  return clean
 end
 
 ---Brings a unit up to date with what runs: adopts its generation, decides on one that ended, removes the rest. Where
@@ -187,23 +271,16 @@ end
 ---@param had_record boolean
 ---@param containers table[] with the unit's name
 function takeover.resume(unit, had_record, containers)
-  local engine = unit.supervisor.engine
   local facts = facts_for(unit, had_record, containers)
   if facts then
-    adopt(unit, facts)
+    -- One that its policy keeps running, though it is unhealthy, is looked at again.
+    while adopt(unit, facts) do task.sleep(KEPT_RETRY) end
   elseif unit.restart.live then
     launch_was_broken_off(unit)
   end
-  local clean = true
-  for _, container in ipairs(containers) do
-    local ours = unit.plugin and unit.plugin.container == container.Id
-    if not ours and remove_left(unit, container) then
-      unit:note("state", ("removed container %s, left by an earlier supervisor"):format(container.Id:sub(1, 12)))
-    elseif not ours then
-      clean = false
-    end
+  if remove_others(unit, containers) then
+    unit.supervisor.engine.swept[unit.supervisor.runtime_dir .. "/" .. unit.name] = true
   end
-  if clean then engine.swept[unit.supervisor.runtime_dir .. "/" .. unit.name] = true end
 end
 
 return takeover

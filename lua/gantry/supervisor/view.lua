@@ -2,13 +2,25 @@
 --
 --- supervisor/view.lua: a unit as programs and people see it from outside.
 
+local attach = require "gantry.plugin.attach"
 local text = require "gantry.restart.text"
 
 local view = {}
 
 ---@param one gantry.Unit
+---@return string? what of the engine's holds it up
+local function trouble(one)
+  if one.trouble then return one.trouble.message end
+  local id, told = one.plugin and one.plugin.container, one.supervisor.deaths
+  if id and told and told:is_paused(id) then return attach.paused({ Id = id }).message end
+  if one.away then return "waits for the engine: " .. one.away.message end
+end
+
+---@param one gantry.Unit
 ---@return string? for people
 local function detail(one)
+  local held_up = trouble(one)
+  if held_up then return held_up end
   if one.blocked then return one.blocked end
   if one.state == "waiting" then
     local missing = {}
@@ -36,6 +48,8 @@ function view.of(one)
     address = plugin and plugin.address, protocol = plugin and plugin.protocol,
     protocol_version = plugin and plugin.protocol_version, memory = config.memory,
     uptime = one.ready_since and one.supervisor.clock() - one.ready_since, next_start = due, detail = detail(one),
+    trouble = trouble(one),
+    corpses = #one.corpses > 0 and #one.corpses or nil,
     last_exit = exit and { cause = exit.cause, code = exit.code, signal = exit.signal, error = exit.error,
       limit = exit.limit, uptime = exit.uptime, generation = exit.generation, requested = exit.requested,
       time = exit.time, text = text.exit_short(exit) },

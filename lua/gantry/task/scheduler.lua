@@ -12,7 +12,7 @@
 --- its regions, the innermost first: scopes, which may interrupt their body, and shields, which hold that back.
 
 local core = require "gantry.core"
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 
 ---@class gantry.Region
 ---@field outer gantry.Region? the next one
@@ -41,6 +41,8 @@ local scheduler = {}
 
 ---The module that users see, for its hook on_error; gantry.task puts itself here.
 scheduler.hooks = {}
+
+local function core_step(one, seconds) return one:step(seconds) end
 
 -- So many tasks run before the loop gets its turn again.
 local BURST <const> = 1000
@@ -315,10 +317,12 @@ local function await_in_task(strand, start, deferred)
   return result(wait)
 end
 
+---One step of the loop. What a callback raises is nobody's who waits here: it is reported, and the loop goes on.
 local function step()
   stepping = true
-  local count, err = scheduler.loop():step(first_ready <= last_ready and 0 or nil)
+  local called, count, err = pcall(core_step, scheduler.loop(), first_ready <= last_ready and 0 or nil)
   stepping = false
+  if not called then return scheduler.report(count) end
   if not count then error(err, 0) end
 end
 

@@ -8,7 +8,7 @@
 --- Two kinds of scope have no body to tell: the root, whose tasks end in task.on_error, and a detached one, which
 --- cancels its tasks as others do and then takes the root's way, unless somebody waits for it.
 
-local errors = require "gantry.errors"
+local errors = require "gantry.base.errors"
 local scheduler = require "gantry.task.scheduler"
 local waiters = require "gantry.task.waiters"
 

@@ -51,7 +51,7 @@ func serve(o *options) {
 	logger := hclog.New(&hclog.LoggerOptions{Name: "kv", Level: hclog.Debug, Output: os.Stderr, JSONFormat: true})
 	logger.Info("serving", "go_plugin", goPluginVersion(), "go", runtime.Version())
 
-	served := map[string]plugin.Plugin{"kv": &kvPlugin{store: newStore()}}
+	served := map[string]plugin.Plugin{"kv": &kvPlugin{store: o.store}}
 	versions := map[int]plugin.PluginSet{}
 	for _, version := range o.protocolVersions {
 		versions[version] = served

@@ -56,6 +56,7 @@ func (o *options) misbehaveWhileServing() {
 		go o.flood(os.Stdout)
 	}
 	go o.print()
+	o.babble()
 }
 
 // lockMemory does what plugins that hold secrets do before they serve.

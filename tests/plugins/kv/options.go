@@ -35,6 +35,7 @@ type options struct {
 	printStdout string
 	printStderr string
 	printEvery  time.Duration
+	babbleFor   time.Duration
 
 	// The rest.
 	mlock            bool
@@ -45,6 +46,8 @@ type options struct {
 	allocateAfter    time.Duration
 	protocolVersions versionList
 	health           string
+
+	store *store
 
 	stdout *os.File // the process's own, before go-plugin puts pipes in their place
 	stderr *os.File
@@ -70,7 +73,7 @@ func (l *versionList) Set(text string) error {
 }
 
 func parseOptions(arguments []string) *options {
-	o := &options{protocolVersions: versionList{1}, stdout: os.Stdout, stderr: os.Stderr}
+	o := &options{protocolVersions: versionList{1}, store: newStore(), stdout: os.Stdout, stderr: os.Stderr}
 	flags := flag.NewFlagSet("kv", flag.ExitOnError)
 
 	flags.StringVar(&o.say, "say", "", "the last line on stderr, `TEXT`, for every way to exit")
@@ -92,6 +95,7 @@ func parseOptions(arguments []string) *options {
 	flags.StringVar(&o.printStdout, "print-stdout", "", "`TEXT` as a line on Go's os.Stdout after serving")
 	flags.StringVar(&o.printStderr, "print-stderr", "", "`TEXT` as a line on Go's os.Stderr after serving")
 	flags.DurationVar(&o.printEvery, "print-every", 0, "repeat -print-stdout and -print-stderr at this interval")
+	flags.DurationVar(&o.babbleFor, "babble", 0, "write what no host expects, at full speed, for so long after serving")
 
 	flags.BoolVar(&o.mlock, "mlock", false, "lock all memory before the handshake, or exit with code 4")
 	flags.BoolVar(&o.ignoreShutdown, "ignore-shutdown", false, "answer Shutdown and serve on")

@@ -34,10 +34,14 @@ func (s *store) Put(_ context.Context, request *proto.PutRequest) (*proto.PutRes
 	if request.Key == "" {
 		return nil, status.Error(codes.InvalidArgument, "key is empty")
 	}
+	s.set(request.Key, string(request.Value))
+	return &proto.PutResponse{}, nil
+}
+
+func (s *store) set(key, value string) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.values[request.Key] = request.Value
-	return &proto.PutResponse{}, nil
+	s.values[key] = []byte(value)
 }
 
 func (s *store) Get(_ context.Context, request *proto.GetRequest) (*proto.GetResponse, error) {

@@ -1,0 +1,107 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- config/rules.lua: what must hold between the fields of a config. A rule gets the fields as they were read (one that
+--- was wrong is nil), and reports what it finds.
+
+local image = require "gantry.base.image"
+local types = require "gantry.base.types"
+local variables = require "gantry.config.variables"
+
+---@param config table
+---@param report gantry.Report
+local function one_cpu_limit(config, report)
+  if config.cpus and config.nano_cpus then
+    report("nano_cpus", "cpus and nano_cpus limit the same; leave one of them out")
+  end
+end
+
+local function one_tag(config, report)
+  local parts = config.tag and config.image and image.parse(config.image)
+  if not parts then return end
+  local other = parts.tag and "the tag '" .. parts.tag .. "' already" or parts.digest and "a digest"
+    or parts.id and "no name"
+  if other then
+    report("tag", ("tag '%s' beside an image that has %s; leave the tag out"):format(config.tag, other))
+  end
+end
+
+local function no_network_means_none(config, report)
+  if not config.disable_network then return end
+  for _, name in ipairs { "networks", "endpoints_config" } do
+    if config[name] and next(config[name]) then
+      report(name, ("%s and disable_network = true exclude each other; leave one of them out"):format(name))
+    end
+  end
+end
+
+---A variable has one source: engines differ in which of two they take.
+local function variables_once(config, report)
+  local source_of = {}
+  for _, entry in ipairs(config.env or {}) do source_of[entry:match("^[^=]*")] = "env" end
+  for i, name in ipairs(config.pass_env or {}) do
+    if source_of[name] then
+      report(types.child("pass_env", i), ("pass_env: '%s' is in env as well; leave one of them out"):format(name))
+    end
+    source_of[name] = source_of[name] or "pass_env"
+  end
+  local ours = next(config.credentials or {}) and variables.CREDENTIALS
+  if ours and source_of[ours] then
+    report("credentials", ("credentials: '%s' is in %s as well; leave it out there"):format(ours, source_of[ours]))
+  end
+  local cookie = config.cookie and config.cookie.key
+  if cookie and source_of[cookie] then
+    report("cookie", ("cookie: '%s' is in %s as well; leave it out there"):format(cookie, source_of[cookie]))
+  end
+end
+
+---@param path string
+---@return string
+local function without_end(path)
+  return (path:gsub("/+$", ""))
+end
+
+local function targets_once(config, report)
+  local taken = {}
+  for path in pairs(config.tmpfs or {}) do taken[without_end(path)] = "tmpfs" end
+  for i, mount in ipairs(config.mounts or {}) do
+    local target = mount.target and without_end(mount.target)
+    if target and taken[target] then
+      local at = types.child("mounts", i)
+      report(at, ("%s: '%s' is taken already, by %s"):format(at, target, taken[target]))
+    end
+    if target then taken[target] = types.child("mounts", i) end
+  end
+end
+
+local function soft_below_hard(config, report)
+  for i, limit in ipairs(config.ulimits or {}) do
+    local soft, hard = limit.soft, limit.hard
+    if soft and hard and hard ~= -1 and (soft > hard or soft == -1) then
+      report(types.child("ulimits", i), ("ulimits[%d]: soft is above hard"):format(i))
+    end
+  end
+end
+
+local function swap_above_memory(config, report)
+  local swap, memory = config.memory_swap, config.memory
+  if swap and not memory then
+    report("memory_swap", "memory_swap limits memory and swap together, and needs memory; set memory as well")
+  elseif swap and swap ~= -1 and swap < memory then
+    report("memory_swap", "memory_swap is memory and swap together, and must be at least memory")
+  end
+end
+
+local function one_profile(config, report)
+  for _, name in ipairs { "seccomp", "apparmor" } do
+    for i, option in ipairs(config[name] and config.security_opt or {}) do
+      if option:find("^" .. name .. "[=:]") then
+        report(types.child("security_opt", i), ("security_opt[%d]: %s is set as well; leave one of them out"):format(i,
+          name))
+      end
+    end
+  end
+end
+
+---@type (fun(config: table, report: gantry.Report))[]
+return { one_cpu_limit, one_tag, no_network_means_none, variables_once, targets_once, soft_below_hard,
+  swap_above_memory, one_profile }

@@ -1,0 +1,47 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- control/answer.lua: what the verbs read of the answers of a running `gantry up`. Whoever listens on the socket may
+--- be another program, or another version: what does not fit is one error.
+
+local errors = require "gantry.base.errors"
+local types = require "gantry.base.types"
+
+local answer = {}
+
+local object, list, optional = types.object, types.list, types.optional
+local text, count = types.text(), optional(types.integer { min = 0 })
+local maybe_text, maybe_seconds = optional(text), optional(types.number())
+
+-- What os.date can tell: up to the end of the year 9999.
+local time = types.integer { min = 0, max = 253402300799 }
+
+local plugin = object {
+  name = text, state = text, detail = maybe_text, image = maybe_text, uptime = maybe_seconds,
+  next_start = maybe_seconds, restarts = count, address = optional(object { network = text, string = text }),
+  last_exit = optional(object { text = maybe_text, requested = optional(types.boolean()) }),
+}
+
+---@type table<string, gantry.Type>
+answer.types = {
+  plugin = plugin,
+  plugins = object { plugins = list(plugin) },
+  why = object { entries = list(object { time = time, kind = text, text = text }) },
+  reload = object { plugins = list(object {}), findings = list(text) },
+  down = object { stopped = list(text) },
+  event = object { time = time, kind = text, text = text, plugin = maybe_text },
+  log = object { line = text, level = maybe_text, module = maybe_text, message = maybe_text,
+    fields = optional(object {}) },
+}
+
+---@param value any
+---@param wanted gantry.Type
+---@param path string of the request
+---@return any value, gantry.Error? err CONTROL_ANSWER
+function answer.read(value, wanted, path)
+  local read, finding = types.first_finding(wanted, value, "it")
+  if not finding then return read end
+  return nil, errors.new("CONTROL_ANSWER", ("%s: the answer is not one of gantry up's (%s); is another program, or "
+    .. "another version of gantry, at its socket?"):format(path, finding))
+end
+
+return answer

@@ -1,0 +1,97 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- exec/connections.lua: what the process that the host holds gets of a container, by way of its channel (gantry.face):
+--- the output, the answer to a wait for the end, and the process itself. Whoever hands it over has the engine's client
+--- for no longer than that, but for an engine behind TLS: see resident.lua.
+
+local core = require "gantry.core"
+local errors = require "gantry.base.errors"
+local face = require "gantry.face"
+local task = require "gantry.task"
+
+local connections = {}
+
+-- Seconds for an engine that does not answer while a plugin waits for it.
+local TIMEOUT <const> = 30
+
+---@class gantry.Connections
+---@field engine gantry.Engine
+---@field id string the container's
+---@field resident table? gantry.exec.resident, where this process has to stay
+local Connections = {}
+Connections.__index = Connections
+
+---@param engine gantry.Engine
+---@param id string
+---@return gantry.Connections
+function connections.new(engine, id)
+  return setmetatable({ engine = engine, id = id }, Connections)
+end
+
+---@param what string for the message where it takes too long
+---@param request fun(engine: gantry.Engine, id: string): ...
+---@return any ... what the engine's client returns
+function Connections:ask(what, request)
+  local answer = table.pack(task.deadline(TIMEOUT, request, self.engine, self.id))
+  local err = answer[2]
+  if errors.is(err, "DEADLINE_EXCEEDED") then return nil, err:wrap(what) end
+  return table.unpack(answer, 1, answer.n)
+end
+
+---@param lock integer? the descriptor of the lock on the socket directory, where it is to be held
+---@return boolean? ok, gantry.Error? err
+function Connections:hand_over_output(lock)
+  local descriptor, err = self:ask("attach to the container", self.engine.hand_over_output)
+  if err and err.code == "HTTP_NOT_PLAIN" then
+    self.resident = require "gantry.exec.resident"
+    descriptor, err = self.resident.hand_over_output(self.engine, self.id)
+  end
+  if not descriptor then return nil, err end
+  local sent, lost = face.tell("output", "", descriptor, lock or -1)
+  core.system.close(descriptor)
+  return sent, lost
+end
+
+---Hands over the connection that will tell of the end; where this process has to stay, waits for that end.
+---@return boolean? ok, gantry.Error? err
+function Connections:hand_over_exit()
+  if self.resident then return self.resident.follow(self.engine, self.id) end
+  local descriptor, err, result = self:ask("wait for the container", self.engine.hand_over_exit)
+  if result then return face.tell("exit", tostring(result.StatusCode)) end
+  if not descriptor then return nil, err end
+  local sent, lost = face.tell("exit", "", descriptor)
+  core.system.close(descriptor)
+  return sent, lost
+end
+
+---@return table? inspected, gantry.Error? err
+function Connections:inspect()
+  return self:ask("inspect the container", self.engine.inspect)
+end
+
+---Whether a process is the container's: a number that an engine on another machine gave is anybody's here.
+---@param pid integer
+---@param id string
+---@return boolean
+local function is_of_container(pid, id)
+  local file <close> = io.open(("/proc/%d/cgroup"):format(pid), "r")
+  local text = file and file:read("a")
+  return text ~= nil and text:find(id, 1, true) ~= nil
+end
+
+---Hands over the container's process, whose end then needs nobody to tell of it, where it is on this machine.
+---@param inspected table
+---@return boolean? ok, gantry.Error? err
+function connections.hand_over_process(inspected)
+  local state, pid = inspected.State, inspected.State.Pid or 0
+  local descriptor = pid > 0 and core.system.process(pid) or -1
+  if descriptor >= 0 and not is_of_container(pid, inspected.Id) then
+    core.system.close(descriptor)
+    descriptor = -1
+  end
+  local sent, err = face.tell("process", inspected.Id .. "\0" .. (state.StartedAt or ""), descriptor)
+  if descriptor >= 0 then core.system.close(descriptor) end
+  return sent, err
+end
+
+return connections

@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- place/socket_directory.lua: socket directories made and removed from a task. A plugin may leave a million files in
+--- its own: they are removed in steps, between which the loop does the rest of its work.
+
+local core = require "gantry.core"
+local ownership = require "gantry.place.ownership"
+local task = require "gantry.task"
+
+local socket_directory = {}
+
+local ENTRIES_PER_STEP <const> = 500
+
+---@param directory table
+local function empty(directory)
+  while directory:empty_in_part(ENTRIES_PER_STEP) do task.sleep(0) end
+end
+
+---Makes the directory, or takes over what a dead owner left, emptied.
+---@param root string
+---@param name string
+---@param options { mode: integer?, group: integer? }
+---@return table? directory of gantry.core's; the caller's to remove or close
+---@return gantry.Error? err
+function socket_directory.make(root, name, options)
+  local left <close> = ownership.lock(root .. "/" .. name)
+  if left then
+    empty(left)
+    left:close()
+  end
+  return core.socket_dir.make(root, name, options)
+end
+
+---Removes it with all that is in it.
+---@param directory table
+---@return boolean? removed, gantry.Error? err where something had to be left
+function socket_directory.remove(directory)
+  empty(directory)
+  return directory:remove()
+end
+
+return socket_directory

@@ -1,0 +1,143 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- plugin/garbage.lua: what killed gantries left behind on the whole machine, for `gc` and `doctor`: containers, socket
+--- directories, and data of reattachments. A plugin that `gantry up` will take over again is none.
+
+local LABEL = require("gantry.engine.container").LABEL
+local core = require "gantry.core"
+local errors = require "gantry.base.errors"
+local launches = require "gantry.place.launches"
+local leftovers = require "gantry.plugin.leftovers"
+local reattach_data = require "gantry.place.reattach_data"
+local ownership = require "gantry.place.ownership"
+local removal = require "gantry.plugin.removal"
+local socket_directory = require "gantry.place.socket_directory"
+
+local garbage = {}
+
+---@class gantry.Garbage
+---@field kind "container"|"directory"|"memory"|"launch"
+---@field name string the plugin's
+---@field container string? the engine's id
+---@field container_name string?
+---@field state string? the container's
+---@field path string? the directory's
+
+-- Where the owner cannot be known nothing is taken away: whoever asked for it can look.
+local UNOWNED = { dead = true, no_directory = true }
+
+---Records of launches whose container is gone, and whose gantry too.
+---@param list gantry.Garbage[]
+---@param listed table<string, boolean> names of containers
+local function find_launches(list, engine, listed, environment)
+  for _, launch in ipairs(launches.all(environment)) do
+    local gone = launch.engine == engine.endpoint.name and not listed[launch.container]
+    if gone and UNOWNED[ownership.state(launch.directory)] then
+      list[#list + 1] = { kind = "launch", name = launch.plugin, container_name = launch.container }
+    end
+  end
+end
+
+---@param list gantry.Garbage[]
+---@return table<string, boolean>? directories of all containers of this user's, gantry.Error?
+local function find_containers(list, engine, options)
+  local containers, err, records = ownership.containers(engine, { environment = options.environment })
+  if not containers then return nil, err end
+  local kept, directories, listed = leftovers.supervised(options.environment), {}, {}
+  for _, container in ipairs(containers) do
+    local launch = records[container.Id]
+    listed[launch and launch.container or ownership.name_of(container) or ""] = true
+    local path = container.Labels[LABEL.directory] or ""
+    local here = options.all or ownership.split(path) == options.runtime_dir
+    directories[path] = true
+    if here and not kept[container.Id] and UNOWNED[ownership.state(path)] then
+      list[#list + 1] = { kind = "container", name = container.Labels[LABEL.plugin] or "?", container = container.Id,
+        state = container.State or "?", path = path, container_name = ownership.name_of(container) }
+    end
+  end
+  find_launches(list, engine, listed, options.environment)
+  return directories
+end
+
+---@param list gantry.Garbage[]
+---@param root string
+---@param used table<string, boolean> directories of containers
+local function find_directories(list, root, used)
+  for _, name in ipairs(core.files.list(root) or {}) do
+    local path = root .. "/" .. name
+    local status = core.system.stat(path)
+    local candidate = status and status.type == "directory" and not name:find("^%.") and not used[path]
+    if candidate and UNOWNED[ownership.state(path)] then
+      list[#list + 1] = { kind = "directory", name = name, path = path }
+    end
+  end
+end
+
+---@param list gantry.Garbage[]
+---@return boolean? ok, gantry.Error?
+local function find_memories(list, engine, environment)
+  for _, id in ipairs(reattach_data.all(environment)) do
+    local kept = reattach_data.of(id, environment)
+    if kept and kept.engine == engine.endpoint.name then
+      local container, err = engine:inspect(id)
+      if not container and err.status ~= 404 then return nil, err end
+      if not container then list[#list + 1] = { kind = "memory", name = kept.name, container = id } end
+    end
+  end
+  return true
+end
+
+---@param engine gantry.Engine
+---@param options { runtime_dir: string, all: boolean?, environment: table<string, string>? } all: containers of other
+---runtime directories too
+---@return gantry.Garbage[]? list, gantry.Error? err
+function garbage.find(engine, options)
+  local list = {}
+  local used, err = find_containers(list, engine, options)
+  if not used then return nil, err end
+  find_directories(list, options.runtime_dir, used)
+  local ok, failure = find_memories(list, engine, options.environment)
+  if not ok then return nil, failure end
+  return list
+end
+
+---@param item gantry.Garbage
+---@return string
+function garbage.describe(item)
+  if item.kind == "container" then
+    return ("container %s of plugin '%s' (%s)"):format(item.container:sub(1, 12), item.name, item.state)
+  elseif item.kind == "directory" then
+    return ("socket directory %s"):format(item.path)
+  elseif item.kind == "launch" then
+    return ("record of container %s of plugin '%s', which is gone"):format(item.container_name, item.name)
+  end
+  return ("memory of plugin '%s' (container %s)"):format(item.name, item.container:sub(1, 12))
+end
+
+---Removes one, unless it has an owner by now.
+---@param engine gantry.Engine
+---@param item gantry.Garbage
+---@param environment table<string, string>?
+---@return boolean? removed, gantry.Error? err
+function garbage.remove(engine, item, environment)
+  local directory, state
+  if item.path then
+    directory, state = ownership.lock(item.path)
+    if not UNOWNED[state] then
+      return nil, errors.new("IN_USE", ("remove %s: a living gantry holds it by now"):format(garbage.describe(item)))
+    end
+  end
+  if item.kind == "container" then
+    local gone, err = removal.remove(engine, item.container)
+    if not gone then
+      if directory then directory:close() end
+      return nil, err
+    end
+  end
+  if item.container then reattach_data.forget(item.container, environment) end
+  launches.forget(item.container_name, item.path, environment)
+  if directory then return socket_directory.remove(directory) end
+  return true
+end
+
+return garbage

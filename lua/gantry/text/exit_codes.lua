@@ -1,0 +1,46 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- text/exit_codes.lua: what the exit code of the command tells. The README's table is this list.
+
+local exit_codes = {
+  OK = 0, -- done, or the plugin was stopped as asked
+  FAILED = 1, -- anything without a code of its own
+  USAGE = 2, -- the command line is wrong
+  POLICY = 3, -- the policy is missing, unsafe, broken or invalid
+  PLUGIN = 4, -- the plugin did not become ready
+  ENGINE = 5, -- no engine, no permission, or it refused
+  IMAGE = 6, -- the image is missing or not the pinned one
+  HOST = 7, -- runtime directory, socket path or group of this machine
+  ENDED = 8, -- the plugin was ready and ended by itself
+  SITE = 9, -- the site policy refuses the policy
+}
+
+local BY_CODE = {
+  IMAGE_NOT_FOUND = "IMAGE", IMAGE_PIN_MISMATCH = "IMAGE",
+  EXITED_BEFORE_HANDSHAKE = "PLUGIN", EXITED_BEFORE_READY = "PLUGIN", START_TIMEOUT = "PLUGIN",
+    SOCKET_NOT_VISIBLE = "PLUGIN",
+  START_FAILED = "PLUGIN", UNHEALTHY = "PLUGIN",
+  API_VERSION = "ENGINE", CONTAINER_PAUSED = "ENGINE",
+  NOT_FOUND = "ENGINE", CONFLICT = "ENGINE", RUNTIME_UNKNOWN = "ENGINE",
+  SITE_REFUSED = "SITE",
+  ALREADY_RUNNING = "HOST", ACL_UNSUPPORTED = "HOST", NOT_SUPERVISING = "HOST", SUPERVISOR_RUNNING = "HOST",
+}
+
+-- The first word of an error's code names its family.
+local BY_FAMILY = {
+  POLICY = "POLICY", SITE = "POLICY", CONFIG = "POLICY", HANDSHAKE = "PLUGIN", ENGINE = "ENGINE", HTTP = "ENGINE",
+  RUNTIME = "HOST",
+  SOCKET = "HOST", GROUP = "HOST", TLS = "PLUGIN", CONTROL = "HOST", LOCK = "HOST",
+  DIRECTORY = "HOST", CONTEXT = "ENGINE", DOCKER = "ENGINE", REGISTRY = "IMAGE",
+  ROOTLESS = "HOST", MOUNT = "HOST", CGROUP = "ENGINE", USERNS = "HOST", RELABEL = "HOST",
+  SECRET = "POLICY", ENV = "POLICY", SECCOMP = "POLICY", USER = "POLICY", MEMORY = "HOST",
+}
+
+---@param err gantry.Error
+---@return integer
+function exit_codes.of(err)
+  local family = tostring(err.code):match("^%u+")
+  return exit_codes[BY_CODE[err.code] or BY_FAMILY[family] or "FAILED"]
+end
+
+return exit_codes

@@ -1,0 +1,86 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- c_module_spec.lua: what is loaded of gantry's C modules and of the libraries behind them: nothing before it is
+--- needed, and a library that is missing is an error of whatever needs it.
+
+local c_module = require "gantry.base.c_module"
+local core = require "gantry.core"
+
+local GANTRY <const> = assert(os.getenv "GANTRY")
+local LIBRARIES <const> = { certificate = { "libcrypto.so.3" }, control = { "libmicrohttpd.so.12" },
+  grpc = { "libnghttp2.so.14", "libssl.so.3" }, http = { "libcurl.so.4" }, line_editor = { "libreadline.so.8" } }
+local PACKAGES <const> = { certificate = "libssl3", control = "libmicrohttpd12", grpc = "libnghttp2-14 and libssl3",
+  http = "libcurl4", line_editor = "libreadline8" }
+
+local folder
+
+before_each(function()
+  folder = ("%s/gantry-test-%s"):format(os.getenv "TMPDIR" or "/tmp", core.system.random(6))
+  assert(core.files.make_directory(folder))
+end)
+after_each(function() assert(os.execute("rm -r " .. folder)) end)
+
+---Runs gantry, far from any engine and supervisor.
+---@param environment string
+---@param arguments string
+---@return string output
+local function gantry(environment, arguments)
+  local pipe <close> = assert(io.popen(("cd %s && env -u LUA_PATH -u LUA_CPATH DOCKER_HOST=unix:///nowhere "
+    .. "GANTRY_CONTROL=%s/none GANTRY_STATE_DIR=%s/state GANTRY_RUNTIME_DIR=%s/run %s timeout 20 %s %s </dev/null 2>&1")
+    :format(folder, folder, folder, folder, environment, GANTRY, arguments)))
+  return pipe:read("a")
+end
+
+describe("gantry.core's modules", function()
+  for name, libraries in pairs(LIBRARIES) do
+    it("bring their libraries: " .. name, function()
+      assert.is_table(c_module.load(name))
+      assert.are.equal(c_module.load(name), require("gantry.core." .. name))
+    end)
+
+    for _, library in ipairs(libraries) do
+      it(("say what to install: %s without %s"):format(name, library), function()
+        assert(core.files.replace(folder .. "/" .. library, "no library"))
+        local output = gantry("LD_LIBRARY_PATH=" .. folder, ([[-e 'local module, err =
+          require("gantry.base.c_module").load "%s"; return module, err.code, err.message']]):format(name))
+        assert.matches("^nil\n\"LIBRARY_MISSING\"\n", output)
+        assert.is_truthy(output:find("load gantry.core." .. name, 1, true), output)
+        assert.is_truthy(output:find(library, 1, true), output)
+        assert.is_truthy(output:find("; install " .. PACKAGES[name], 1, true), output)
+      end)
+    end
+  end
+
+  it("fail as what needs them fails", function()
+    assert(core.files.replace(folder .. "/libcurl.so.4", "no library"))
+    local output = gantry("LD_LIBRARY_PATH=" .. folder, "ps")
+    assert.matches("^gantry: load gantry.core.http: .*libcurl.so.4.*; install libcurl4\n$", output)
+  end)
+
+  -- By name of a verb: which modules it comes to load.
+  for arguments, modules in pairs {
+    ["version"] = {}, ["--help"] = {}, ["up --help"] = {}, ["check good.lua"] = {},
+    ["simulate good.lua --exit 1"] = {}, ["-e 'return 1'"] = {}, ["policy-child"] = {}, ["repl-guardian"] = {},
+    ["host -- true"] = {}, ["exec"] = {}, ["ps"] = { "http" }, ["doctor"] = { "certificate", "http" },
+    ["plan good.lua"] = { "http" }, ["run good.lua"] = { "http" },
+  } do
+    it("are loaded by gantry " .. arguments, function()
+      assert(core.files.replace(folder .. "/good.lua", 'return { image = "gantry-test-none" }'))
+      gantry(("LD_DEBUG=files LD_DEBUG_OUTPUT=%s/linker"):format(folder), arguments)
+      local pipe <close> = assert(io.popen(("grep -h 'calling init' %s/linker.*"):format(folder)))
+      local seen, found, text = {}, {}, pipe:read("a")
+      assert.is_truthy(text:find("/libc.so.6", 1, true), text)
+      for name in text:gmatch "/gantry/core/([%w_]+)%.so" do
+        if not seen[name] then found[#found + 1] = name end
+        seen[name] = true
+      end
+      table.sort(found)
+      assert.are.same(modules, found)
+      if #modules == 0 then
+        for _, libraries in pairs(LIBRARIES) do
+          for _, library in ipairs(libraries) do assert.is_nil(text:find(library, 1, true), text) end
+        end
+      end
+    end)
+  end
+end)
