@@ -6,11 +6,9 @@
 --   local gantry = require "gantry"
 --   return gantry.extend(require "baseline", { image = "my-plugin", memory = "512MiB" })
 --
--- Maps such as tmpfs are merged, lists and single values replaced. To take something away, change the copy:
+-- Maps such as tmpfs are merged, lists and single values replaced, gantry.without takes something away:
 --
---   local config = gantry.extend(require "baseline", { image = "my-plugin" })
---   config.pids_limit = nil
---   return config
+--   return gantry.extend(require "baseline", { image = "my-plugin", pids_limit = gantry.without })
 --
 -- All capabilities are dropped in any case; only cap_ipc_lock grants one back.
 
