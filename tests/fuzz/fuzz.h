@@ -5,8 +5,8 @@
  * A driver is one file with LLVMFuzzerTestOneInput. As CMake builds it, it replays the files and folders it is given,
  * which is a test. To search for more, from this folder:
  *
- *     clang -g -O1 -D_GNU_SOURCE -DGANTRY_LIBFUZZER -fsanitize=fuzzer,address,undefined -I../../src/core \
- *         fuzz_lines.c ../../src/core/{lines,error}.c -o /tmp/fuzz_lines && /tmp/fuzz_lines corpus/lines
+ *     clang -g -O1 -D_GNU_SOURCE -DGANTRY_LIBFUZZER -fsanitize=fuzzer,address,undefined -I../../src \
+ *         fuzz_lines.c ../../src/core/base/{lines,error}.c -o /tmp/fuzz_lines && /tmp/fuzz_lines corpus/lines
  *
  * and keep what it finds as a file of corpus/NAME. */
 #ifndef TEST_FUZZ_H

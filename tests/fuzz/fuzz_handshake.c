@@ -3,7 +3,7 @@
  * fuzz_handshake.c: any line is a handshake, whose parts lie in it, or fails with a message for people that says where.
  *
  * Input: the line. */
-#include "handshake.h"
+#include "core/plugin/handshake.h"
 
 #include "fuzz.h"
 
@@ -20,6 +20,7 @@ static bool equals(struct gantry_slice slice, const char *text)
 static void check_error(const struct gantry_error *err)
 {
     HOLDS(strstr(err->message, "handshake field ") != NULL || strstr(err->message, "is not a go-plugin handshake") ||
+          strstr(err->message, "is not the handshake of a plugin for Packer") ||
           (strcmp(err->code, "HANDSHAKE_CORE_VERSION") == 0 && strstr(err->message, "core protocol version")));
     HOLDS(strcmp(err->code, "HANDSHAKE_CORE_VERSION") == 0 || strcmp(err->code, "HANDSHAKE_INVALID") == 0);
     HOLDS(strlen(err->message) < GANTRY_ERROR_MESSAGE_SIZE - 1);
@@ -70,6 +71,21 @@ static void check_spaced(const char *line, size_t size, int result)
     free(spaced);
 }
 
+/* Packer's, of the same line: where both take it, they agree on its address. */
+static void check_packer(const char *line, size_t size, const struct gantry_handshake *shake)
+{
+    struct gantry_handshake packer;
+    struct gantry_error err;
+
+    if (gantry_handshake_parse_packer(line, size, &packer, &err) < 0) {
+        check_error(&err);
+        return;
+    }
+    HOLDS(lies_in(packer.network, line, size) && lies_in(packer.address, line, size));
+    HOLDS(packer.address.size > 0 && equals(packer.protocol, "netrpc"));
+    HOLDS(shake == NULL || shake->address.bytes == packer.address.bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *line = exact_copy(data, size);
@@ -82,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         check_handshake(&shake, line, size);
     check_spaced(line, size, result);
+    check_packer(line, size, result < 0 ? NULL : &shake);
     free(line);
     return 0;
 }

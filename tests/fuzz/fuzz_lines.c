@@ -3,7 +3,7 @@
  * fuzz_lines.c: any bytes, in any chunks, give the same lines, and nothing is lost.
  *
  * Input: one byte for the limit, four that choose the chunks, then the text. */
-#include "lines.h"
+#include "core/base/lines.h"
 
 #include "fuzz.h"
 

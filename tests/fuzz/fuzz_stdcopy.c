@@ -3,7 +3,7 @@
  * fuzz_stdcopy.c: any bytes, in any chunks, give the same payloads and the same error.
  *
  * Input: four bytes that choose the chunks, then the stream. */
-#include "stdcopy.h"
+#include "core/base/stdcopy.h"
 
 #include "fuzz.h"
 

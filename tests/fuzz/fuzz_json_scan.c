@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fuzz_json_scan.c: in any bytes, the numbers found lie in the text, in order, hold nothing but what numbers are made
+ * of and go on to their end; and each is found with letters that is found without.
+ *
+ * Input: the text. */
+#include "core/base/json_scan.h"
+
+#include "fuzz.h"
+
+static bool is_of_a_number(char byte)
+{
+    return byte != '\0' && strchr("0123456789+-.eE", byte) != NULL;
+}
+
+/* Marks the first byte of each number that is found; returns how many. */
+static int scan(const char *text, size_t size, bool letters, char *marks)
+{
+    size_t from = 0;
+    size_t start = 0;
+    size_t last = 0;
+    int count = 0;
+
+    memset(marks, 0, size);
+    while (gantry_json_scan_number(text, size, letters, &from, &start)) {
+        HOLDS(last <= start && start < from && from <= size);
+        for (size_t at = start; at < from; at++)
+            HOLDS(is_of_a_number(text[at]));
+        HOLDS(from == size || !is_of_a_number(text[from]));
+        marks[start] = 1;
+        last = from;
+        count++;
+    }
+    HOLDS(from == size);
+    return count;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = exact_copy(data, size);
+    char *some = malloc(size + 1);
+    char *all = malloc(size + 1);
+
+    HOLDS(some != NULL && all != NULL);
+    HOLDS(scan(text, size, false, some) <= scan(text, size, true, all));
+    for (size_t at = 0; at < size; at++)
+        HOLDS(!some[at] || all[at]);
+    free(all);
+    free(some);
+    free(text);
+    return 0;
+}
