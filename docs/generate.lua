@@ -1,18 +1,20 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- generate.lua [--check]: writes the reference, the man pages, the editor's stubs and the shells' completions from the
---- doc comments, the schema and the verbs; with --check, says which of them are not as they would be written. Run by
---- the build's target `docs`.
+--- doc comments, the schema and the verbs, and the table of hosts from what tests recorded; with --check, says which of
+--- them are not as they would be written. Run by the build's target `docs`.
 
 local check = arg[1] == "--check"
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/generate/?.lua;" .. package.path
 
 local markdown, man, stubs, source = require "markdown", require "man", require "stubs", require "source"
+local host_table = require "host_table"
 
 local documents = {
   ["reference.md"] = markdown.reference(source),
   ["policy.md"] = markdown.policy(source),
+  ["hosts.md"] = host_table.page(here .. "/hosts"),
   ["man/gantry.1"] = man.command(source),
   ["man/gantry-policy.5"] = man.policy(source),
   ["stubs/gantry.lua"] = stubs.file(source),

@@ -11,22 +11,27 @@ _gantry() {
         case "$arg" in
             run)
                 cmd="run"
-                opts="$opts -h --help --name --engine --debug --json -v --verbose"
+                opts="$opts -h --help --name --engine --debug --site --json -v --verbose"
                 break
                 ;;
             plan)
                 cmd="plan"
-                opts="$opts -h --help --name --engine --json -v --verbose"
+                opts="$opts -h --help --name --engine --site --ctx --offline --json -v --verbose"
                 break
                 ;;
             call)
                 cmd="call"
-                opts="$opts -h --help --list --timeout --name --engine --json -v --verbose"
+                opts="$opts -h --help --list --timeout --name --engine --site --json -v --verbose"
                 break
                 ;;
             check)
                 cmd="check"
-                opts="$opts -h --help --engine --json -v --verbose"
+                opts="$opts -h --help --engine --site --ctx --json -v --verbose"
+                break
+                ;;
+            test)
+                cmd="test"
+                opts="$opts -h --help --filter --coverage --junit --json -v --verbose"
                 break
                 ;;
             exec)
@@ -41,12 +46,12 @@ _gantry() {
                 ;;
             simulate)
                 cmd="simulate"
-                opts="$opts -h --help --uptime --exit --signal --oom --unhealthy --lost --start-failed --start-timeout --seed --engine --json -v --verbose"
+                opts="$opts -h --help --uptime --exit --signal --oom --unhealthy --lost --start-failed --start-timeout --seed --engine --site --ctx --json -v --verbose"
                 break
                 ;;
             up)
                 cmd="up"
-                opts="$opts -h --help --engine --state --control --control-group --log-format --log-dir --json -v --verbose"
+                opts="$opts -h --help --engine --state --control --control-group --log-format --log-dir --site --json -v --verbose"
                 break
                 ;;
             ps)
@@ -101,12 +106,12 @@ _gantry() {
                 ;;
             repl)
                 cmd="repl"
-                opts="$opts -h --help -e --execute --engine --json -v --verbose"
+                opts="$opts -h --help -e --execute --engine --site --json -v --verbose"
                 break
                 ;;
             doctor)
                 cmd="doctor"
-                opts="$opts -h --help --engine --json -v --verbose"
+                opts="$opts -h --help --engine --site --json -v --verbose"
                 break
                 ;;
             gc)
@@ -124,7 +129,7 @@ _gantry() {
 
     case "$cmd" in
         '')
-            COMPREPLY=($(compgen -W "run plan call check exec host simulate up ps start stop restart reload logs why events reattach down repl doctor gc version" -- "$cur"))
+            COMPREPLY=($(compgen -W "run plan call check test exec host simulate up ps start stop restart reload logs why events reattach down repl doctor gc version" -- "$cur"))
             ;;
         'run')
             case "$prev" in
@@ -133,6 +138,10 @@ _gantry() {
                     return 0
                     ;;
                 --engine)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --site)
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;
@@ -146,6 +155,14 @@ _gantry() {
                     return 0
                     ;;
                 --engine)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --site)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --ctx)
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;
@@ -166,12 +183,37 @@ _gantry() {
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;
+                --site)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
             esac
 
             ;;
         'check')
             case "$prev" in
                 --engine)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --site)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --ctx)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+            esac
+
+            ;;
+        'test')
+            case "$prev" in
+                --filter)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --junit)
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;
@@ -220,6 +262,14 @@ _gantry() {
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;
+                --site)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --ctx)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
             esac
 
             ;;
@@ -246,6 +296,10 @@ _gantry() {
                     return 0
                     ;;
                 --log-dir)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --site)
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;
@@ -372,12 +426,20 @@ _gantry() {
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;
+                --site)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
             esac
 
             ;;
         'doctor')
             case "$prev" in
                 --engine)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --site)
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;

@@ -16,6 +16,9 @@ function __fish_gantry_print_command
             case check
                 set cmd $cmd check
                 break
+            case test
+                set cmd $cmd test
+                break
             case exec
                 set cmd $cmd exec
                 break
@@ -91,6 +94,7 @@ complete -c gantry -n '__fish_gantry_using_command' -xa 'run' -d 'launch one plu
 complete -c gantry -n '__fish_gantry_using_command' -xa 'plan' -d 'show what would be created, with nothing started'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'call' -d 'launch a plugin for one call: JSON in, JSON out'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'check' -d 'check policies'
+complete -c gantry -n '__fish_gantry_using_command' -xa 'test' -d 'run the tests of policies'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'exec' -d 'stand in for a plugin\'s binary, for OpenTofu, Vault and other hosts'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'host' -d 'run such a host with a private temporary directory'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'simulate' -d 'show what a policy would decide when its plugin ends'
@@ -115,12 +119,16 @@ complete -c gantry -n '__fish_gantry_seen_command run' -s h -l help -d 'Show thi
 complete -c gantry -n '__fish_gantry_seen_command run' -l name -r -d 'Name of this plugin, instead of the policy\'s'
 complete -c gantry -n '__fish_gantry_seen_command run' -l engine -r -d 'The engine\'s address (unix:///path, tcp://host:port)'
 complete -c gantry -n '__fish_gantry_seen_command run' -l debug -d 'Keep the container for inspection when the plugin has ended'
+complete -c gantry -n '__fish_gantry_seen_command run' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
 complete -c gantry -n '__fish_gantry_seen_command run' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command run' -s v -l verbose -d 'Say more of errors: code and cause'
 
 complete -c gantry -n '__fish_gantry_seen_command plan' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command plan' -l name -r -d 'Name of this plugin, instead of the policy\'s'
 complete -c gantry -n '__fish_gantry_seen_command plan' -l engine -r -d 'The engine\'s address (unix:///path, tcp://host:port)'
+complete -c gantry -n '__fish_gantry_seen_command plan' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
+complete -c gantry -n '__fish_gantry_seen_command plan' -l ctx -r -d 'Facts that stand in for those of ctx: JSON, such as {"engine": {"kind": "podman"}}'
+complete -c gantry -n '__fish_gantry_seen_command plan' -l offline -d 'Ask no engine: it is what --ctx says, and the image is believed'
 complete -c gantry -n '__fish_gantry_seen_command plan' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command plan' -s v -l verbose -d 'Say more of errors: code and cause'
 
@@ -129,13 +137,23 @@ complete -c gantry -n '__fish_gantry_seen_command call' -l list -d 'List service
 complete -c gantry -n '__fish_gantry_seen_command call' -l timeout -r -d 'Seconds until the call must be done, or a duration such as 1m30s (default 30s)'
 complete -c gantry -n '__fish_gantry_seen_command call' -l name -r -d 'Name of this plugin, instead of the policy\'s'
 complete -c gantry -n '__fish_gantry_seen_command call' -l engine -r -d 'The engine\'s address (unix:///path, tcp://host:port)'
+complete -c gantry -n '__fish_gantry_seen_command call' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
 complete -c gantry -n '__fish_gantry_seen_command call' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command call' -s v -l verbose -d 'Say more of errors: code and cause'
 
 complete -c gantry -n '__fish_gantry_seen_command check' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command check' -l engine -r -d 'The engine that policies see in ctx.engine'
+complete -c gantry -n '__fish_gantry_seen_command check' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
+complete -c gantry -n '__fish_gantry_seen_command check' -l ctx -r -d 'Facts that stand in for those of ctx: JSON, such as {"engine": {"kind": "podman"}}'
 complete -c gantry -n '__fish_gantry_seen_command check' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command check' -s v -l verbose -d 'Say more of errors: code and cause'
+
+complete -c gantry -n '__fish_gantry_seen_command test' -s h -l help -d 'Show this help message and exit'
+complete -c gantry -n '__fish_gantry_seen_command test' -l filter -r -d 'Only the tests with this text in their names'
+complete -c gantry -n '__fish_gantry_seen_command test' -l coverage -d 'Say which lines of policies no test ran'
+complete -c gantry -n '__fish_gantry_seen_command test' -l junit -r -d 'Write a report in JUnit\'s XML as well'
+complete -c gantry -n '__fish_gantry_seen_command test' -l json -d 'Print for programs'
+complete -c gantry -n '__fish_gantry_seen_command test' -s v -l verbose -d 'Say more of errors: code and cause'
 
 complete -c gantry -n '__fish_gantry_seen_command exec' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command exec' -l json -d 'Print for programs'
@@ -156,6 +174,8 @@ complete -c gantry -n '__fish_gantry_seen_command simulate' -l start-failed -r -
 complete -c gantry -n '__fish_gantry_seen_command simulate' -l start-timeout -r -d 'It gave no handshake in time'
 complete -c gantry -n '__fish_gantry_seen_command simulate' -l seed -r -d 'For the jitter: each seed gives one sequence'
 complete -c gantry -n '__fish_gantry_seen_command simulate' -l engine -r -d 'The engine that policies see in ctx.engine'
+complete -c gantry -n '__fish_gantry_seen_command simulate' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
+complete -c gantry -n '__fish_gantry_seen_command simulate' -l ctx -r -d 'Facts that stand in for those of ctx: JSON, such as {"engine": {"kind": "podman"}}'
 complete -c gantry -n '__fish_gantry_seen_command simulate' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command simulate' -s v -l verbose -d 'Say more of errors: code and cause'
 
@@ -166,6 +186,7 @@ complete -c gantry -n '__fish_gantry_seen_command up' -l control -r -d 'The cont
 complete -c gantry -n '__fish_gantry_seen_command up' -l control-group -r -d 'A group whose members may control it'
 complete -c gantry -n '__fish_gantry_seen_command up' -l log-format -xa 'text json' -d 'text or json: of events and output on standard error'
 complete -c gantry -n '__fish_gantry_seen_command up' -l log-dir -r -d 'Write the plugins\' output to files in here too, a file a plugin, rotated at 10 MiB'
+complete -c gantry -n '__fish_gantry_seen_command up' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
 complete -c gantry -n '__fish_gantry_seen_command up' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command up' -s v -l verbose -d 'Say more of errors: code and cause'
 
@@ -228,11 +249,13 @@ complete -c gantry -n '__fish_gantry_seen_command down' -s v -l verbose -d 'Say 
 complete -c gantry -n '__fish_gantry_seen_command repl' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command repl' -s e -l execute -r -d 'Run this instead of what is typed'
 complete -c gantry -n '__fish_gantry_seen_command repl' -l engine -r -d 'The engine\'s address (unix:///path, tcp://host:port)'
+complete -c gantry -n '__fish_gantry_seen_command repl' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
 complete -c gantry -n '__fish_gantry_seen_command repl' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command repl' -s v -l verbose -d 'Say more of errors: code and cause'
 
 complete -c gantry -n '__fish_gantry_seen_command doctor' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command doctor' -l engine -r -d 'The engine\'s address (unix:///path, tcp://host:port)'
+complete -c gantry -n '__fish_gantry_seen_command doctor' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
 complete -c gantry -n '__fish_gantry_seen_command doctor' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command doctor' -s v -l verbose -d 'Say more of errors: code and cause'
 

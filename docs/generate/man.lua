@@ -2,7 +2,7 @@
 --
 --- man.lua: gantry(1) and gantry-policy(5).
 
-local words = require "gantry.words"
+local words = require "gantry.base.words"
 
 local man = {}
 
@@ -50,7 +50,8 @@ function man.command(source)
   lines[#lines + 1] = ".SH ENVIRONMENT\n"
   for _, one in ipairs {
     { "DOCKER_HOST, DOCKER_CERT_PATH, DOCKER_TLS_VERIFY, DOCKER_API_VERSION, CONTAINER_HOST", "the engine" },
-    { "GANTRY_RUNTIME_DIR", "where the socket directories are; else $XDG_RUNTIME_DIR/gantry, or /run/gantry for root" },
+    { "GANTRY_RUNTIME_DIR", "where the socket directories are; else gantry in one's own XDG_RUNTIME_DIR or "
+      .. "/run/user/UID, or /run/gantry for root" },
     { "XDG_STATE_HOME", "gantry/history below it keeps what was typed in the REPL; else ~/.local/state" },
     { "NO_COLOR", "no colours" },
   } do lines[#lines + 1] = (".TP\n.B %s\n%s\n"):format(roff(one[1]), roff(one[2])) end

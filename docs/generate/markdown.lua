@@ -2,7 +2,7 @@
 --
 --- markdown.lua: the reference of the library and of the command, and the reference of policies.
 
-local words = require "gantry.words"
+local words = require "gantry.base.words"
 
 local markdown = {}
 

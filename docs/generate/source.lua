@@ -3,11 +3,11 @@
 --- source.lua: the public API as the doc comments have it, the command's verbs, the schema of policies: one table, from
 --- which all documents are written.
 
-local api = require "gantry.api"
+local api = require "gantry.text.api"
 local cli = require "gantry.cli"
-local documentation = require "gantry.documentation"
-local exit_codes = require "gantry.cli.exit_codes"
-local schema = require "gantry.schema"
+local documentation = require "gantry.text.documentation"
+local exit_codes = require "gantry.text.exit_codes"
+local schema = require "gantry.config.schema"
 
 local source = {}
 
@@ -31,7 +31,7 @@ local function find_function(section, file, name)
       return one
     end
   end
-  error(("%s has no function %s that gantry.api names"):format(section.module, name), 0)
+  error(("%s has no function %s that gantry.text.api names"):format(section.module, name), 0)
 end
 
 ---@return docs.Section[]
@@ -68,7 +68,7 @@ end
 
 ---@return { code: integer, text: string }[]
 function source.exit_codes()
-  local list, path = {}, assert(package.searchpath("gantry.cli.exit_codes", package.path))
+  local list, path = {}, assert(package.searchpath("gantry.text.exit_codes", package.path))
   for line in io.lines(path) do
     local code, text = line:match("^  [%u_]+ = (%d+), %-%- (.*)$")
     if code then list[#list + 1] = { code = math.tointeger(tonumber(code)), text = text } end
@@ -85,6 +85,6 @@ function source.completion(shell)
 end
 
 source.groups = schema.groups
-source.version = require "gantry.version"
+source.version = require "gantry.base.version"
 
 return source

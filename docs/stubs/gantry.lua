@@ -15,26 +15,37 @@
 ---@field working_dir string? The plugin's working directory, instead of the image's.
 ---@field user (string|integer)? User, or user:group, by name or number, instead of the image's.
 ---@field rootless boolean? On a rootless engine, for a plugin that is not root inside: shares its socket by your own group.
----@field group_add ((integer|string)[])? Further groups of the plugin's process, by number or by name on this host.
+---@field group_add ((integer|string)[])? Further groups of the plugin, by number or by name on this host; "caller": all that the caller has.
+---@field userns_mode string? User namespace: "host" for none of its own (userns-remap); on Podman also its other modes: "keep-id".
 ---@field env (table<string, string>|string[])? Environment variables: a map, or a list of "NAME=VALUE".
----@field pass_env string[]? Variables of the caller's environment that go in, where they are set; no others do.
+---@field pass_env string[]? Variables of the caller's environment that go in, where they are set; * stands for any characters.
+---@field env_files string[]? Files of NAME=VALUE lines, as docker's --env-file; env and pass_env count over them. Never shown.
+---@field credentials (table<string, { file: string, mode: any?, on_change: "keep"|"restart"? }|string[]>)? Files for the plugin's user alone, in memory, in the folder that CREDENTIALS_DIRECTORY names inside.
 ---@field labels table<string, string>? Labels of the container; those that start with gantry. are gantry's own.
 ---@field runtime string? OCI runtime, as the engine knows it; the engine's default where left out.
 ---@field memory (string|integer)? Limit of memory; none where left out.
+---@field memory_swap (string|integer)? Limit of memory and swap together, or "unlimited"; memory, which means no swap, where left out.
 ---@field cpus number? Limit of processor time, in processors; not with nano_cpus.
 ---@field nano_cpus integer? Limit of processor time, in billionths of a processor; not with cpus.
----@field pids_limit integer? Most processes and threads; the engine's default where left out.
+---@field cpuset string? Processors that it may run on.
+---@field pids_limit integer? Most processes and threads; 2048 where left out.
 ---@field ulimits (({ name: string, soft: integer, hard: integer? }|string[])[])? Limits of the plugin's process.
 ---@field cgroup_parent string? The cgroup that the container's is made in.
 ---@field cap_ipc_lock boolean? Grants IPC_LOCK, for plugins that lock memory. All other capabilities are dropped.
----@field security_opt string[]? Security options, as the engine takes them.
----@field read_only boolean? Makes the container's own file system read-only.
----@field tmpfs (table<string, string>|string[])? Paths inside that are memory: a map of paths to mount options, or a list of paths.
----@field mounts (({ source: string, target: string, read_only: boolean? }|string[])[])? Files and folders of the host that the plugin sees.
+---@field security_opt string[]? As the engine takes them. no-new-privileges holds, but with cap_ipc_lock or no-new-privileges:false.
+---@field seccomp string? Filter of system calls: "default" is the engine's, "unconfined" none, a path that of a JSON file.
+---@field apparmor string? AppArmor profile, by name; "unconfined" is none.
+---@field devices (({ source: string, target: string?, permissions: string? }|string[])[])? Devices of the host: paths, or tables of source, target and permissions.
+---@field read_only boolean? Makes the container's own file system read-only; left out, it is so under `gantry exec`.
+---@field tmpfs (table<string, string>|string[])? Paths inside that are memory: a map of paths to mount options, or a list; /tmp is, and is TMPDIR.
+---@field mounts (({ source: string, target: string, read_only: boolean?, relabel: "shared"|"private"? }|string[])[])? Files and folders of the host that the plugin sees; a source may begin with ~ for the caller's HOME.
 ---@field cwd ("rw"|"ro")? Shares the caller's current directory at its own path, writable or read-only; the plugin starts there.
 ---@field share_tmp (boolean|"/tmp")? Shares the host's private TMPDIR at its own path, for sockets of the host; "/tmp" shares all of that.
 ---@field disable_network boolean? No network but the container's own loopback; also halves the start time.
----@field networks string[]? Networks of the engine to join; its default network where left out.
+---@field hostname string? The container's own name; a part of its id where left out.
+---@field dns any[]? Name servers, instead of the engine's.
+---@field extra_hosts table<string, string>? Names that it knows beside those of DNS; "host-gateway" is the host, where the engine has that.
+---@field networks string[]? Networks of the engine to join, else its default one; "host" is this machine's own, localhost too.
 ---@field endpoints_config table<string, table<string, any>>? Networks to join, each with endpoint settings as the engine's API names them.
 ---@field cookie ({ key: string, value: string }|string[])? The magic cookie: without the right one, plugins refuse to start.
 ---@field protocol_versions integer[]? Versions of the application's protocol that are accepted; the plugin picks the highest it knows.
@@ -43,11 +54,15 @@
 ---@field socket_group (integer|string)? Group that host and plugin share the socket by, by name or number; the caller's own where left out.
 ---@field temp_dir string? Folder in which the socket directory is made, instead of gantry's runtime directory.
 ---@field start_timeout (string|number)? Time from the start to the handshake, and again from there to a healthy connection.
----@field stop_timeout (string|number)? Time to end by itself when asked to, and again when told by SIGTERM; then it is killed.
+---@field stop_signal string? The signal that tells it to end; the image's STOPSIGNAL, else SIGTERM, where left out.
+---@field init boolean? The engine's own init as first process, which reaps orphans; true where left out, but on Podman.
+---@field stop_timeout (string|number)? Time to end by itself when asked to, and again when told by stop_signal; then it is killed.
+---@field engine_timeout (string|number)? Time that the engine may be away before its plugin counts as ended: 60s; under `gantry up`, any.
 ---@field health ({ period: string|number?, timeout: string|number?, failures: integer? }|string[])? Checks of its health under `gantry up`; none where left out.
 ---@field after string[]? Plugins that must be ready before it starts under `gantry up`.
 ---@field restart (table|string|(fun(exit: table, history: table): string, table?))? What follows its end under `gantry up`: a strategy of gantry.restart or a function (exit, history).
 ---@field on_exit (function|string[])? Command run on the host after each end under `gantry up`, or a function that may return one.
+---@field outlive_host boolean? Under `exec`: goes on when its host ends without closing it, for another host to reattach to.
 ---@field debug (boolean|"env")? Keeps the container when the plugin has ended, and tells more; "env" shows secret variables too.
 local policy_fields = {}
 
@@ -69,8 +84,9 @@ function gantry.launch(policy, options) end
 ---@return gantry.Error?
 function gantry.attach(name, options) end
 
----Loads a policy file and validates what it returns. The engine is asked only by policies that are functions.
----@param path string
+---Loads a policy file, validates what it returns and applies this machine's site policy. The engine is asked only where
+---a policy looks at ctx.engine. A table of config fields is taken as a policy too.
+---@param path string|table
 ---@param options gantry.LoadOptions?
 ---@return gantry.Policy? policy
 ---@return gantry.Error|gantry.Error[]|nil err one error, or all findings
@@ -78,8 +94,8 @@ function gantry.load(path, options) end
 
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
----@param options table?
----@return table? plan name, image, image_id, directory, api, engine, request
+---@param options table? as for launch; offline = true asks no engine: what it is says `ctx`, and the image is believed
+---@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options) end
 
@@ -150,7 +166,8 @@ function Plugin:kill(signal) end
 ---Stops the plugin in order: it is asked to end, then told, then killed; each gets its time. Ends when container and
 ---socket directory are gone. Stopping what has ended or is being stopped waits for that end.
 ---@param options { at_once: boolean? }? at_once leaves out asking and telling
----@return gantry.Exit
+---@return gantry.Exit? exit
+---@return gantry.Error? err STOP_FAILED where the engine let it run on: it is as it was, and may be stopped again
 function Plugin:stop(options) end
 
 ---Lets go of a plugin that was attached to: it runs on. Whoever waits for its end gets nil.
@@ -168,7 +185,7 @@ function Plugin:to_host(address) end
 ---@return gantry.Error? err ADDRESS_NOT_SHARED
 function Plugin:to_plugin(address) end
 
----Holds the plugin's output back at its source, for a reader that cannot keep up.
+---Holds the plugin's output back at its source, for a reader that cannot keep up; before its handshake, from that on.
 function Plugin:pause_output() end
 
 function Plugin:resume_output() end
@@ -195,20 +212,21 @@ function Stream:close() end
 ---@field api string negotiated API version
 ---@field server string? the engine's own software name and version
 ---@field swept table<string, boolean> socket directories whose leftovers this client has removed
+---@field looked_back boolean? whether what was left before the machine's last start has been looked for
 local Docker = {}
 
----What the engine is and has: version, runtimes, security options. Asked once.
+---What the engine is and has: version, runtimes, security options. Asked once, whoever waits for the answer.
 ---@return table? info as the engine gives it
 ---@return gantry.Error?
 function Docker:info() end
 
 ---The engine as a policy sees it in ctx.engine.
----@return table? description kind, version, api, rootless, runtimes (name -> true), cgroup_version
+---@return table? description kind, version, api, rootless, remapped (whether it maps users: userns-remap), selinux, apparmor, runtimes (name -> true), cgroup_version
 ---@return gantry.Error?
 function Docker:describe() end
 
 ---All containers, running or not, that carry every one of these labels.
----@param labels table<string, string>
+---@param labels table<string, string|true> true: whatever its value
 ---@return table[]? containers Id, Names, State, Labels, Created
 ---@return gantry.Error?
 function Docker:list(labels) end
@@ -231,6 +249,39 @@ local Error = {}
 ---@return gantry.Error
 function Error:wrap(context) end
 
+---what a policy that is a function gets, and a site policy as its second argument; read-only
+---@class gantry.Context
+---@field name string the plugin's as far as it is known: --name, or the policy file's name without .lua
+---@field args string[] what follows the policy on the command line, or what a host hands its plugin
+---@field verb string what is being done: run, exec, up, call, plan, check, simulate, test, doctor, repl or launch
+---@field path string the policy's file, as an absolute path
+---@field folder string the folder it lies in
+---@field host gantry.ContextHost the machine, and the user who runs gantry
+---@field engine gantry.ContextEngine the engine; it is asked what it is where a policy looks, and not otherwise
+---@field env table<string, string> the environment of gantry
+local context = {}
+
+---@class gantry.ContextHost
+---@field hostname string
+---@field architecture string as the kernel says it, such as x86_64 or aarch64
+---@field cpus integer that gantry may use
+---@field memory integer of the machine, in bytes
+---@field uid integer the effective user's number
+---@field gid integer the effective group's number
+---@field groups integer[] all groups of the user, by number
+---@field machine_id string 32 hex digits: the machine's id, hashed; another one for each machine, and not the id itself
+local context = {}
+
+---@class gantry.ContextEngine
+---@field kind string docker or podman
+---@field version string of the engine's software
+---@field api string the version of its API that gantry speaks with it
+---@field rootless boolean whether it runs without root
+---@field runtimes table<string, boolean> true for the name of each runtime that it has
+---@field default_runtime string
+---@field cgroup_version integer 1 or 2
+local context = {}
+
 ---@class gantry.Exit
 ---@field cause "exit"|"signal"|"oom"|"engine_error"|"lost"
 ---@field code integer? nil where it is unknown
@@ -238,6 +289,7 @@ function Error:wrap(context) end
 ---@field error string? what the engine says
 ---@field uptime number? seconds by the engine's clock
 ---@field requested boolean whether gantry was asked to stop the plugin
+---@field child_oom boolean? another process in its container was killed for memory, at some time before
 ---@field known boolean false where the container was gone before its end could be read
 local exit = {}
 
@@ -256,6 +308,65 @@ local simulate = {}
 ---@return gantry.SimulatedStep[]? steps
 ---@return gantry.Error|gantry.Error[]|nil err
 function simulate.run(policy, events, options) end
+
+---what t.load gives
+---@class gantry.TestedPolicy
+---@field name string the plugin's
+---@field config gantry.Config with defaults, sizes in bytes and durations in seconds
+---@field request table what the engine would be asked for: see `gantry plan --offline`
+---@field site gantry.SiteChange[]? what the site policy changed
+---@field ends fun(self, events: table, options: table?): gantry.SimulatedStep[] lets it end again and again, as  `simulate` does: policy:ends { oom = 2 }, policy:ends { 1, "oom", { signal = "SEGV", uptime = "41s" } }
+local t = {}
+
+---A test: what fails in it ends it, and not the others.
+---@param name string
+---@param fn function
+function t.test(name, fn) end
+
+---Loads a policy, by a path relative to the test file.
+---@param path string
+---@param ctx table? made-up fields of ctx: { engine = { runtimes = { "runsc" } }, env = { STAGE = "prod" } }
+---@param options gantry.TestOptions?
+---@return gantry.TestedPolicy
+function t.load(path, ctx, options) end
+
+---Expects that a policy, or the site policy, refuses.
+---@param path string
+---@param ctx table?
+---@param pattern string that the message has in it, as string.find takes it
+---@param options gantry.TestOptions?
+---@return { code: string, message: string, field: string? } err
+function t.refuses(path, ctx, pattern, options) end
+
+---Expects two values to be equal, field by field.
+---@param found any
+---@param expected any
+---@param what string?
+function t.equal(found, expected, what) end
+
+---Expects a table to have these fields; of others it may have more.
+---@param found table
+---@param expected table
+---@param what string?
+function t.has(found, expected, what) end
+
+---Expects a value that is neither nil nor false.
+---@param value any
+---@param what string?
+function t.ok(value, what) end
+
+---Expects a text with a pattern of Lua's in it.
+---@param text string
+---@param pattern string
+function t.matches(text, pattern) end
+
+---what the site policy changed of a config
+---@class gantry.SiteChange
+---@field field string
+---@field from any
+---@field to any
+---@field place string file and line in the site policy
+local site = {}
 
 ---@class gantry.task
 local task = {}
