@@ -41,7 +41,15 @@ function gantry.engine(url)
   return default_engine
 end
 
----The loop of this Lua state: `:fd()` to poll, `:step(seconds)` to handle what is ready.
+---What a host needs of the loop.
+---@class gantry.Loop
+---@field fd fun(self: gantry.Loop): integer the descriptor to poll: readable when there is something to do
+---@field step fun(self: gantry.Loop, seconds: number?): integer?, gantry.Error? does what is ready, and waits for it so
+--- long at most (0: not at all; nil: until there is something); gives how much there was. Raises what a task has raised
+--- that nobody waits for, unless task.on_error takes that: the step has ended then, and the next goes on
+
+---The loop of this Lua state, which all that waits is behind.
+---@return gantry.Loop
 function gantry.loop()
   return task.loop()
 end
@@ -58,8 +66,27 @@ end
 ---@field name string? instead of the policy's
 ---@field args string[]? for ctx.args
 ---@field verb string? for ctx.verb; "launch" where nil
+---@field environment table<string, string>? stands for the environment of the process: for ctx.env, and for what
+--- pass_env lets through
 ---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
----@field on_read (fun(path: string, seen: gantry.SeenFile))? is told of each file that the policy was made from
+---@field offline boolean? no engine is asked: a policy that looks at ctx.engine is refused, unless `ctx` says what that
+--- is
+
+---Handlers must not wait. What one of them raises changes nothing for the plugin, nor for whoever steps the loop: it is
+---noted in plugin.faults, and given to task.on_error, where that is set, as an error of code HANDLER_FAILED.
+---@class gantry.PluginHandlers
+---@field on_event fun(kind: string, fields: table)? is told what happens: the kinds, and the fields of each, are those
+--- of gantry.PluginEvents
+---@field on_output fun(stream: "stdout"|"stderr", bytes: string, plugin: gantry.Plugin)? takes the plugin's output, in
+--- any chunks; also before the launch has answered, when the plugin can be told to pause_output already
+
+---@class gantry.LaunchOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
+
+---@class gantry.AttachOptions: gantry.PluginHandlers
+---@field engine gantry.Engine|string|nil client or address; the default engine where nil
+---@field environment table<string, string>? stands for the environment of the process
+---@field protocol "netrpc"|nil where only the caller knows that the plugin speaks it
 
 ---Loads a policy file, validates what it returns and applies this machine's site policy. The engine is asked only where
 ---a policy looks at ctx.engine. A table of config fields is taken as a policy too.
@@ -76,7 +103,7 @@ function gantry.load(path, options)
     end
   end
   local load = type(path) == "table" and policies.of_fields or policies.load
-  return load(path, context.of(options, connect), { on_read = options.on_read })
+  return load(path, context.of(options, connect))
 end
 
 ---An engine that is not there, as `ctx` describes it.
@@ -113,7 +140,7 @@ end
 
 ---Launches a plugin and waits until it is ready. End it with `plugin:stop()`, or hold it in a `<close>` variable.
 ---@param policy string|gantry.Policy|table path of a policy file, a loaded policy, or a table of config fields
----@param options table? fields of gantry.LoadOptions and gantry.LaunchOptions
+---@param options gantry.LaunchOptions?
 ---@return gantry.Plugin?, gantry.Error?
 function gantry.launch(policy, options)
   options = options or {}
@@ -130,7 +157,7 @@ end
 ---Attaches to a plugin that runs already, launched by gantry or by another go-plugin host in a container: the same
 ---object as a launch gives. It runs on when it is let go (`plugin:detach()`, or the end of a `<close>` variable).
 ---@param name string the plugin's, or a container's name or id
----@param options table? engine, environment, on_event, on_output; protocol = "netrpc" where only the caller knows
+---@param options gantry.AttachOptions?
 ---@return gantry.Plugin?, gantry.Error?
 function gantry.attach(name, options)
   options = options or {}
@@ -142,7 +169,7 @@ end
 
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
----@param options table? as for launch; offline = true asks no engine: what it is says `ctx`, and the image is believed
+---@param options gantry.LaunchOptions? with `offline` the image is believed to be there as well
 ---@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options)
