@@ -142,7 +142,7 @@ local BASES = {
 ---@return string
 local function of_others(facts)
   local base = facts.host and facts.host.base or "baseline"
-  return ('local gantry = require "gantry"\n%s\n\nreturn gantry.extend(%s, {\n'):format(BASES[base], base)
+  return ('local gantry = require %q\n%s\n\nreturn gantry.extend(%s, {\n'):format("gantry", BASES[base], base)
     .. what_runs(facts) .. (facts.host and facts.host.fields or ALONE) .. "})\n"
 end
 
