@@ -84,6 +84,14 @@ function gantry.launch(policy, options) end
 ---@return gantry.Error?
 function gantry.attach(name, options) end
 
+---Supervises the plugins of a directory of policies in this program's own loop, as `gantry up` does: they are started,
+---restarted as their policies say, and taken over where an earlier supervisor left them. Returns at once; the loop's
+---steps do the work, whoever makes them. Hold it in a `<close>` variable, or end it with leave, close or down.
+---@param options gantry.SuperviseOptions
+---@return gantry.Supervision? supervised
+---@return gantry.Error? err POLICY_NOT_FOUND; SUPERVISOR_RUNNING: another one has the state directory; CONTROL_BUSY
+function gantry.supervise(options) end
+
 ---Loads a policy file, validates what it returns and applies this machine's site policy. The engine is asked only where
 ---a policy looks at ctx.engine. A table of config fields is taken as a policy too.
 ---@param path string|table
@@ -163,6 +171,136 @@ local PluginEvents = {}
 ---@field current integer? bytes done
 ---@field total integer? bytes in all
 local PullMessage = {}
+
+---Handlers must not wait. What one of them raises changes nothing: where it is about one plugin it stands in that one's
+---journal (`why`); else it is noted in supervised.faults, and given to task.on_error, where that is set.
+---@class gantry.SuperviseOptions
+---@field directory string of the policies: one file, one plugin
+---@field engine gantry.Engine|string|nil client or address; the default engine where nil. It may come later
+---@field control string|false|nil path of the control socket, for gantry's other verbs; false for none; the usual one  where nil
+---@field control_group string? a group whose members may control it
+---@field control_descriptor integer? a socket that listens already, instead of the path
+---@field state_dir string? where it keeps what must outlive it, instead of the usual place; one supervisor has it
+---@field runtime_dir string? where the plugins' socket directories are made, instead of the usual place
+---@field log_dir string? where the plugins' output is written too: a file a plugin, rotated at 10 MiB
+---@field policy_process string[]? the command of the process that evaluates policies, where gantry finds none
+---@field on_event fun(event: gantry.SupervisorEvent)? is told what happens
+---@field on_lines fun(plugin: string, stream: "stdout"|"stderr", lines: string[])? takes the plugins' output
+---@field on_state fun(states: table<string, string>)? the policies are read, or some plugin's state changed: the states  of all, by name
+---@field on_started fun()? the policies are read and the plugins on their way
+---@field on_waiting fun(err: gantry.Error)? the engine is not there yet; again and again
+local SuperviseOptions = {}
+
+---@class gantry.Supervision
+---@field directory string of the policies, as an absolute path
+---@field control string? path of the control socket
+---@field faults table<string, integer>? what handlers raised: the first line of each error, and how often it came
+local Supervision = {}
+
+---Waits until it has ended, by leave, down or close, or because it cannot go on.
+---@return boolean? ok
+---@return gantry.Error? err
+function Supervision:wait() end
+
+---Ends it and leaves the plugins running: the next supervisor takes them over. Does not wait.
+function Supervision:leave() end
+
+---Ends it, leaves the plugins running, and waits until it has ended. Closing twice is allowed.
+---@return boolean? ok
+---@return gantry.Error? err
+function Supervision:close() end
+
+---Stops all plugins, those first that need others, and ends it. The next supervisor starts them again.
+---@return string[]? stopped names
+---@return gantry.Error? err STOP_FAILED where the engine did not let one be stopped: it goes on then
+function Supervision:down() end
+
+---All plugins, as `gantry ps --json` shows them, by name.
+---@return gantry.PluginView[]
+function Supervision:plugins() end
+
+---The plugin as it runs now, to call it. Each generation is another one: ask again once it has ended.
+---@param name string
+---@return gantry.Plugin? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN; PLUGIN_NOT_READY: there is none at the moment
+function Supervision:plugin(name) end
+
+---The same, once it is ready: waits for the engine, the policies, and a plugin that is on its way.
+---@param name string
+---@return gantry.Plugin? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN; PLUGIN_NOT_READY: it stays down; ENDING
+function Supervision:await(name) end
+
+---Starts a plugin, and waits until it is ready, a start has failed, or it waits for something.
+---@param name string
+---@return gantry.PluginView? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN, SUPERSEDED, ENDING
+function Supervision:start(name) end
+
+---Stops a plugin, which stays down until somebody starts it, and waits for that.
+---@param name string
+---@return gantry.PluginView? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN, SUPERSEDED, STOP_FAILED, ENDING
+function Supervision:stop(name) end
+
+---Stops a plugin and starts it again.
+---@param name string
+---@return gantry.PluginView? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN, SUPERSEDED, STOP_FAILED, ENDING
+function Supervision:restart(name) end
+
+---What happened to a plugin, what was decided, and why; also to one whose policy is gone.
+---@param name string
+---@return gantry.JournalEntry[]? entries
+---@return gantry.Error? err PLUGIN_UNKNOWN
+function Supervision:why(name) end
+
+---Reads the policies again; changed files are seen without that.
+---@return gantry.Error[]? findings what is wrong with policies; the last good one of each is in force
+---@return gantry.Error? err
+function Supervision:reload() end
+
+---Tells whoever follows the events.
+---@param kind string
+---@param text string
+function Supervision:tell(kind, text) end
+
+---an entry of a journal, or of none, as it is told
+---@class gantry.SupervisorEvent
+---@field time integer seconds since 1970
+---@field plugin string? nil where it is about no one plugin
+---@field kind string state, start, ready, exit, decision, health, policy, adopt, engine, warning or fault
+---@field text string what happened, for people
+---@field state string? of the plugin
+local SupervisorEvent = {}
+
+---@class gantry.PluginView
+---@field name string
+---@field state string see docs/supervision.md
+---@field wanted "up"|"down"
+---@field generation integer
+---@field restarts integer
+---@field image string as its policy names it
+---@field image_id string?
+---@field policy string path
+---@field container string? the engine's id
+---@field address { network: string, string: string }? where hosts reach it
+---@field protocol string?
+---@field protocol_version integer?
+---@field memory integer? its limit, in bytes
+---@field uptime number? seconds since it became ready
+---@field next_start number? seconds until it is started again
+---@field detail string? what it waits for, or why it is down
+---@field trouble string? what of the engine's holds it up
+---@field corpses integer? dead containers that the engine does not let be removed
+---@field last_exit table? cause, code, signal, error, limit, uptime, generation, requested, time, and text for people
+local PluginView = {}
+
+---@class gantry.JournalEntry
+---@field time number seconds since 1970
+---@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"state"|"warning"|"fault"
+---@field text string
+local JournalEntry = {}
 
 ---What a host needs of the loop.
 ---@class gantry.Loop

@@ -26,19 +26,11 @@ local gantry = {
   without = require("gantry.config").without,
 }
 
-local default_engine
-
 ---The engine: found and connected at the first call without an address, and kept.
 ---@param url string? such as unix:///var/run/docker.sock
 ---@return gantry.Engine?, gantry.Error?
 function gantry.engine(url)
-  if url then return engines.connect { url = url } end
-  if not default_engine or default_engine.closed then
-    local found, err = engines.connect()
-    if not found then return nil, err end
-    default_engine = found
-  end
-  return default_engine
+  return engines.of(url)
 end
 
 ---What a host needs of the loop.
@@ -52,13 +44,6 @@ end
 ---@return gantry.Loop
 function gantry.loop()
   return task.loop()
-end
-
----@param engine gantry.Engine|string|nil
----@return gantry.Engine?, gantry.Error?
-local function engine_of(engine)
-  if type(engine) == "table" then return engine end
-  return gantry.engine(engine)
 end
 
 ---@class gantry.LoadOptions
@@ -96,7 +81,7 @@ end
 ---@return gantry.Error|gantry.Error[]|nil err one error, or all findings
 function gantry.load(path, options)
   options = options or {}
-  local connect = function() return engine_of(options.engine) end
+  local connect = function() return engines.of(options.engine) end
   if options.offline then
     connect = function()
       return nil, errors.new("POLICY_CONTEXT", "the policy looks at it, and offline no engine is asked")
@@ -146,7 +131,7 @@ function gantry.launch(policy, options)
   options = options or {}
   local loaded, err = policy_of(policy, options)
   if not loaded then return nil, err end
-  local engine, unreachable = engine_of(options.engine)
+  local engine, unreachable = engines.of(options.engine)
   if not engine then return nil, unreachable end
   return plugin.launch(loaded.config, {
     engine = engine, name = options.name, runtime_dir = options.runtime_dir, environment = options.environment,
@@ -161,10 +146,23 @@ end
 ---@return gantry.Plugin?, gantry.Error?
 function gantry.attach(name, options)
   options = options or {}
-  local engine, unreachable = engine_of(options.engine)
+  local engine, unreachable = engines.of(options.engine)
   if not engine then return nil, unreachable end
   return plugin.attach(name, { engine = engine, environment = options.environment, on_event = options.on_event,
     on_output = options.on_output, protocol = options.protocol })
+end
+
+---Supervises the plugins of a directory of policies in this program's own loop, as `gantry up` does: they are started,
+---restarted as their policies say, and taken over where an earlier supervisor left them. Returns at once; the loop's
+---steps do the work, whoever makes them. Hold it in a `<close>` variable, or end it with leave, close or down.
+---@param options gantry.SuperviseOptions
+---@return gantry.Supervision? supervised
+---@return gantry.Error? err POLICY_NOT_FOUND; SUPERVISOR_RUNNING: another one has the state directory; CONTROL_BUSY
+function gantry.supervise(options)
+  if type(options) ~= "table" or type(options.directory) ~= "string" then
+    error("gantry.supervise needs { directory = … }, the directory of the policies", 2)
+  end
+  return require("gantry.library.supervise").start(options)
 end
 
 ---What a launch would ask of the engine.
@@ -177,7 +175,7 @@ function gantry.plan(policy, options)
   local loaded, err = policy_of(policy, options)
   if not loaded then return nil, err end
   local engine
-  if options.offline then engine, err = absent_engine(options) else engine, err = engine_of(options.engine) end
+  if options.offline then engine, err = absent_engine(options) else engine, err = engines.of(options.engine) end
   if not engine then return nil, err end
   local plan, unplanned = plugin.plan(loaded.config, { engine = engine, name = options.name,
     runtime_dir = options.runtime_dir })

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- The programs of docs/examples do what they say, and end where a launch fails. What docs/embedding.md shows of them
---- is what stands there.
+--- The programs of docs/examples do what they say, and end where a launch fails.
 
 local support = require "engine.support"
 
@@ -10,9 +9,10 @@ local EXAMPLES <const> = support.source .. "/docs/examples/"
 ---Runs an example to its end; one that hangs is killed.
 ---@return string output both streams
 ---@return integer? code
-local function run(root, name, policy)
-  local pipe = assert(io.popen(("GANTRY_RUNTIME_DIR=%s timeout 60 lua5.4 %s%s %s 2>&1"):format(root, EXAMPLES, name,
-    policy)))
+local function run(root, name, arguments, environment)
+  local command = ("%s GANTRY_RUNTIME_DIR=%s timeout 60 lua5.4 %s%s %s 2>&1"):format(environment or "", root, EXAMPLES,
+    name, arguments)
+  local pipe = assert(io.popen(command))
   local output = pipe:read("a")
   local _, _, code = pipe:close()
   return output, code
@@ -35,6 +35,22 @@ describe("the example", function()
     local output, code = run(root, "put_get.lua", policy)
     assert.is_truthy(output:find("got greeting = hello\n", 1, true), output)
     assert.are.equal(0, code)
+  end)
+
+  it("supervise.lua is what the manual shows", function()
+    local text = support.read(EXAMPLES .. "supervise.lua"):match "\n(local gantry = .*)$"
+    assert.is_truthy(support.read(support.source .. "/docs/embedding.md"):find(text, 1, true))
+  end)
+
+  it("supervise.lua keeps a plugin running that is killed, and stops it in the end", function()
+    local policies = root .. "/policies"
+    assert(os.execute("mkdir -m 700 " .. policies))
+    support.write(policies .. "/kv.lua", support.policy_text 'args = { "-print-stderr", "hello" },')
+    local output, code = run(root, "supervise.lua", policies .. " kv", "GANTRY_STATE_DIR=" .. root .. "/state")
+    for _, line in ipairs { "got first\n", "got second\n", "kv says hello\n", "decided: restart", "stopped kv\n$" } do
+      assert.matches(line, output)
+    end
+    assert.are.equal(0, code, output)
   end)
 
   for _, name in ipairs { "in_luv.lua", "in_cqueues.lua" } do
