@@ -6,9 +6,12 @@
 --- that waits yields inside a gantry task and drives the loop elsewhere. Failures are `nil, err` with `err.code` and
 --- `err.message`; misuse raises.
 
-local version = _VERSION:match("(%d+%.%d+)$")
-if version ~= "5.4" or rawget(_G, "jit") then
-  error("gantry needs Lua 5.4, this is " .. (rawget(_G, "jit") and rawget(_G, "jit").version or _VERSION), 0)
+local jit = rawget(_G, "jit")
+if jit then
+  error("gantry needs Lua 5.4, this is " .. jit.version .. ", which speaks Lua 5.1, as do nginx and OpenResty; "
+    .. "run gantry up beside it (see docs/embedding.md)", 0)
+elseif _VERSION ~= "Lua 5.4" then
+  error("gantry needs Lua 5.4, this is " .. _VERSION, 0)
 end
 
 local absent = require "gantry.engine.absent"
