@@ -3,6 +3,7 @@
 --- gantry.supervise: what `gantry up` does, in a program's own loop. Gantry's verbs know it, its plugins outlive it,
 --- and `gantry up` and it take over from each other.
 
+local core = require "gantry.core"
 local gantry = require "gantry"
 local support = require "engine.support"
 local supervision = require "engine.supervision"
@@ -120,6 +121,28 @@ describe("a program that supervises", function()
     assert.are.equal("ENDING", select(2, supervised:await "kv").code)
     assert.is_true(supervised:wait())
     assert.is_true(supervised:close())
+  end)
+
+  test("takes over what it left itself, and holds nothing of it meanwhile", function()
+    place:policy("kv", "auto_mtls = true,")
+    local first, descriptors
+    for _ = 1, 4 do
+      local supervised <close> = assert(supervise {})
+      local plugin = assert(supervised:await "kv")
+      first = first or plugin.container
+      assert.are.equal(first, plugin.container)
+      assert(plugin:call("proto.KV/Put", { key = "key", value = "value" }))
+      local waits = task.spawn(plugin.wait, plugin)
+      assert.is_true(supervised:close())
+      assert.is_nil(waits:wait())
+      assert.has_error(function() plugin:call("proto.KV/Get", { key = "key" }) end, "plugin 'kv' is detached")
+      local count = #support.entries(("/proc/%d/fd"):format(core.system.pid()))
+      descriptors = descriptors or count
+      assert.is_true(count <= descriptors, ("%d descriptors, then %d"):format(descriptors, count))
+    end
+    local again <close> = assert(supervise {})
+    assert(again:await "kv")
+    again:down()
   end)
 
   test("ends with the reason where it cannot go on, and gives back what it held", function()

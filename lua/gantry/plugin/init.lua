@@ -128,6 +128,7 @@ function Plugin:follow()
   local away = false
   while true do
     local ended, err = read_exit(self)
+    if self.finished then return end
     if not ended and not err then
       if self:attach() then return self:event("reattached", { seconds = core.loop.clock() - since }) end
     elseif not ended and core.loop.clock() > until_when then
@@ -355,9 +356,16 @@ end
 function Plugin:detach()
   check_open(self)
   if not self.borrowed then error(("plugin '%s' was launched here: it can only be stopped"):format(self.name), 2) end
+  self:let_go()
+end
+
+---Leaves it running, for whoever takes it over: connections and the lock on its directory are given back.
+function Plugin:let_go()
+  if self.finished then return end
+  self.finished, self.state = true, "detached" -- whoever follows it to its end leaves it alone, too
   if self.connection then self.connection:close() end
-  if not self.stream_ended then self.attached:cancel() end
-  self.state = "detached"
+  if self.attached and not self.stream_ended then self.attached:cancel() end
+  if self.directory then self.directory:close() end
   self.ended:set(nil)
 end
 

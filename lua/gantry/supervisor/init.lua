@@ -476,8 +476,9 @@ function Supervisor:stop_all()
   return names, #refused > 0 and errors.new("STOP_FAILED", table.concat(refused, "; ")) or nil
 end
 
----Gives back the state directory, and ends the process that evaluates the policies.
+---Lets go of the plugins, which run on, gives back the state directory, and ends the process that evaluates policies.
 function Supervisor:close()
+  for _, one in pairs(self.units) do if one.plugin then one.plugin:let_go() end end
   self.policies:close()
   self.store:close()
 end
