@@ -18,6 +18,7 @@ local absent = require "gantry.engine.absent"
 local context = require "gantry.policy.context"
 local engines = require "gantry.engine"
 local errors = require "gantry.base.errors"
+local given = require "gantry.library.options"
 local plugin = require "gantry.plugin"
 local policies = require "gantry.policy"
 local task = require "gantry.task"
@@ -91,7 +92,7 @@ function gantry.load(path, options)
     end
   end
   local load = type(path) == "table" and policies.of_fields or policies.load
-  return load(path, context.of(options, connect))
+  return load(path, context.of(options, connect), { on_read = options.on_read })
 end
 
 ---An engine that is not there, as `ctx` describes it.
@@ -131,7 +132,7 @@ end
 ---@param options gantry.LaunchOptions?
 ---@return gantry.Plugin?, gantry.Error?
 function gantry.launch(policy, options)
-  options = options or {}
+  options = given.check(options, given.LAUNCH, "gantry.launch")
   local loaded, err = policy_of(policy, options)
   if not loaded then return nil, err end
   local engine, unreachable = engines.of(options.engine)
@@ -148,7 +149,7 @@ end
 ---@param options gantry.AttachOptions?
 ---@return gantry.Plugin?, gantry.Error?
 function gantry.attach(name, options)
-  options = options or {}
+  options = given.check(options, given.ATTACH, "gantry.attach")
   local engine, unreachable = engines.of(options.engine)
   if not engine then return nil, unreachable end
   return plugin.attach(name, { engine = engine, environment = options.environment, on_event = options.on_event,
@@ -165,7 +166,7 @@ function gantry.supervise(options)
   if type(options) ~= "table" or type(options.directory) ~= "string" then
     error("gantry.supervise needs { directory = … }, the directory of the policies", 2)
   end
-  return require("gantry.library.supervise").start(options)
+  return require("gantry.library.supervise").start(given.check(options, given.SUPERVISE, "gantry.supervise"))
 end
 
 ---What a launch would ask of the engine.

@@ -4,6 +4,7 @@
 --- kind of event with its fields.
 
 local documentation = require "gantry.text.documentation"
+local gantry = require "gantry"
 
 local SOURCE <const> = os.getenv("GANTRY_SOURCE") or "."
 
@@ -42,6 +43,44 @@ describe("the stubs", function()
     "task.add_host" } do
     it("tell of " .. name, function() assert.is_truthy(stubs:find(name, 1, true)) end)
   end
+end)
+
+describe("options", function()
+  local CALLS <const> = {
+    ["gantry.LaunchOptions"] = function(options) gantry.launch("x", options) end,
+    ["gantry.LoadOptions"] = function(options) gantry.launch("x", options) end,
+    ["gantry.PluginHandlers"] = function(options) gantry.attach("x", options) end,
+    ["gantry.AttachOptions"] = function(options) gantry.attach("x", options) end,
+    ["gantry.SuperviseOptions"] = function(options)
+      options.directory = options.directory or "."
+      gantry.supervise(options)
+    end,
+  }
+
+  it("that the manual has are known, and of a type", function()
+    local seen = 0
+    for _, module in ipairs { "gantry", "gantry.library.supervise" } do
+      for _, class in ipairs(documentation.of_module(module).classes) do
+        for _, field in ipairs(CALLS[class.name] and class.fields or {}) do
+          local ok, err = pcall(CALLS[class.name], { [field.name] = coroutine.create(print) })
+          assert.is_false(ok)
+          assert.matches(field.name == "directory" and "gantry.supervise needs" or
+            ": " .. field.name .. " must be a %l+[ %l]*, got a thread$", err)
+          seen = seen + 1
+        end
+      end
+    end
+    assert.is_true(seen > 25)
+  end)
+
+  it("that are misspelt or none are refused", function()
+    assert.has_error(function() gantry.launch("x", { on_evnt = print }) end,
+      "gantry.launch has no option 'on_evnt', but 'on_event'")
+    assert.has_error(function() gantry.attach("x", { runtime_dir = "/" }) end,
+      "gantry.attach has no option 'runtime_dir'")
+    assert.has_error(function() gantry.supervise { directory = ".", "x" } end, "gantry.supervise has no option 1")
+    assert.has_error(function() gantry.launch("x", "y") end, "gantry.launch: the options must be a table, got 'y'")
+  end)
 end)
 
 describe("the events of a plugin", function()
