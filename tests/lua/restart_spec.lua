@@ -5,6 +5,7 @@
 local decider = require "gantry.restart.decider"
 local errors = require "gantry.base.errors"
 local gantry = require "gantry"
+local json = require "gantry.json"
 local system = require("gantry.core").system
 local text = require "gantry.restart.text"
 
@@ -238,5 +239,23 @@ return {
     assert.are.same({ "y" }, changed.args)
     assert.are.same({ 3, 7 }, { changed.health.period, changed.health.failures })
     assert.are.same({ "A=1", "B=2" }, config.env)
+  end)
+
+  it("takes away what a decision takes away, also once it was kept as JSON", function()
+    local config = assert(require("gantry.config").validate { image = "x", tag = "1", cpus = 2, stop_timeout = "3s",
+      env = { A = "1", B = "2" } })
+    local without = require("gantry").without
+    local kept = assert(json.decode(assert(json.encode { tag = without, env = { A = without }, cpus = without,
+      stop_timeout = without, memory = "8MiB" })))
+    local written = { tag = without, env = { A = without }, cpus = without, stop_timeout = without }
+    for _, fields in ipairs { written, kept } do
+      local changed = assert(require("gantry.restart.changes").apply(config, fields))
+      assert.are.same({ nil, { "B=2" }, nil, 10 }, { changed.tag, changed.env, changed.nano_cpus,
+        changed.stop_timeout })
+    end
+    assert.are.equal("memory 8MiB, tag taken away", text.changes({ tag = without, memory = "8MiB" }, config, kept))
+    assert.are.equal("", text.changes({ tag = without }, {}, {}))
+    local none, reason = require("gantry.restart.changes").apply(config, { image = without })
+    assert.are.same({ nil, "image cannot be taken away" }, { none, reason })
   end)
 end)
