@@ -117,6 +117,31 @@ return {
     assert.are.equal(300, decide(policy, crashes).delay)
   end)
 
+  it("keeps what is unhealthy, and not what its launch found to be so", function()
+    for ready, wanted in pairs { [true] = "keep", [false] = "stop" } do
+      local state = decider.new_state()
+      decider.started(state, 1000)
+      local decision = decider.decide({ restart = function() return "keep" end }, state, { cause = "unhealthy",
+        ready = ready }, 1005)
+      assert.are.equal(wanted, decision.action)
+      assert.are.equal(ready, state.live ~= nil)
+    end
+  end)
+
+  it("tells which image each end had, and which ends were asked for", function()
+    local state, seen = decider.new_state(), nil
+    local asker = { restart = function(_, history) seen = history.exits return "restart" end }
+    for i, exit in ipairs { { cause = "exit", code = 0, requested = true }, { cause = "manual" }, { cause = "oom" } } do
+      decider.started(state, 1000 + i)
+      exit.image_id = "sha256:" .. i
+      decider.decide(asker, state, exit, 1000 + i)
+    end
+    local told = {}
+    for i, one in ipairs(seen) do told[i] = { one.cause, one.image_id, one.requested } end
+    assert.are.same({ { "oom", "sha256:3", false }, { "manual", "sha256:2", true }, { "exit", "sha256:1", true } },
+      told)
+  end)
+
   it("keeps history.state from one decision to the next", function()
     local _,
       state = decide(policy_text [[function(_, history)
