@@ -10,10 +10,12 @@
 
 local gantry = require "gantry"
 
+local function is_hour(value) return math.type(value) == "integer" and value >= 0 and value <= 24 end
+
 ---@param night { from: integer, to: integer }
 return function(night)
-  local from, to = night.from, night.to
-  if math.type(from) ~= "integer" or math.type(to) ~= "integer" then
+  local from, to = (night or {}).from, (night or {}).to
+  if not (is_hour(from) and is_hour(to)) then
     gantry.refuse("restart", "patterns.night: from and to are hours, such as { from = 22, to = 5 }")
   end
   return function(exit, history)

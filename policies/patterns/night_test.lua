@@ -28,6 +28,8 @@ t.test("other ends are left to others", function()
 end)
 
 t.test("hours that are none are refused with their line", function()
-  t.refuses("my.lua", nil, "my.lua:2: patterns.night: from and to are hours",
-    { text = 'return { image = "x",\n restart = require "patterns.night" { from = "2am", to = 5 } }' })
+  for _, hours in ipairs { '{ from = "2am", to = 5 }', "{ from = 25, to = 5 }", "{ to = 5 }", "()" } do
+    t.refuses("my.lua", nil, "my.lua:2: patterns.night: from and to are hours",
+      { text = 'return { image = "x",\n restart = require "patterns.night"' .. hours .. " }" })
+  end
 end)
