@@ -163,6 +163,8 @@ describe("a program that supervises", function()
     local _, err = supervise { control = place.root .. "/c", control_group = "nobody-has-it" }
     assert.are.equal("GROUP_NOT_FOUND", err.code)
     local made <close> = assert(supervise {}) -- what failed has let go of the state directory
+    assert.has_error(function() made:start() end, "this needs the name of a plugin, got nothing")
+    assert.has_error(function() made:await {} end, "this needs the name of a plugin, got a table")
     made:close()
   end)
 end)

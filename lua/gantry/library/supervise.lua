@@ -12,6 +12,7 @@ local paths = require "gantry.supervisor.paths"
 local supervisor = require "gantry.supervisor"
 local task = require "gantry.task"
 local view = require "gantry.supervisor.view"
+local words = require "gantry.base.words"
 
 local supervise = {}
 
@@ -196,14 +197,12 @@ function Supervision:plugins()
   return view.all(self.supervisor)
 end
 
----What happened to a plugin, what was decided, and why; also to one whose policy is gone.
+---@param self gantry.Supervision
 ---@param name string
----@return gantry.JournalEntry[]? entries
----@return gantry.Error? err PLUGIN_UNKNOWN
-function Supervision:why(name)
-  local journal = self.supervisor:journal_of(name)
-  if journal then return journal.entries end
-  return nil, select(2, self.supervisor:find(name))
+---@return gantry.Unit? one, gantry.Error? err
+local function find(self, name)
+  if type(name) ~= "string" then error("this needs the name of a plugin, got " .. words.show(name), 3) end
+  return self.supervisor:find(name)
 end
 
 ---@param one gantry.Unit
@@ -214,12 +213,22 @@ local function not_ready(one)
     detail and ": " .. detail or ""))
 end
 
+---What happened to a plugin, what was decided, and why; also to one whose policy is gone.
+---@param name string
+---@return gantry.JournalEntry[]? entries
+---@return gantry.Error? err PLUGIN_UNKNOWN
+function Supervision:why(name)
+  local journal = self.supervisor:journal_of(name)
+  if journal then return journal.entries end
+  return nil, select(2, find(self, name))
+end
+
 ---The plugin as it runs now, to call it. Each generation is another one: ask again once it has ended.
 ---@param name string
 ---@return gantry.Plugin? plugin
 ---@return gantry.Error? err PLUGIN_UNKNOWN; PLUGIN_NOT_READY: there is none at the moment
 function Supervision:plugin(name)
-  local one, err = self.supervisor:find(name)
+  local one, err = find(self, name)
   if not one then return nil, err end
   if one.state == "ready" then return one.plugin end
   return nil, not_ready(one)
@@ -233,7 +242,7 @@ function Supervision:await(name)
   self.begun:wait()
   local ended = self.supervisor.ended
   while not ended:is_set() do
-    local one, unknown = self.supervisor:find(name)
+    local one, unknown = find(self, name)
     if not one then return nil, unknown end
     if one.state == "ready" then return one.plugin end
     if RESTS[one.state] and not one:should_run() then return nil, not_ready(one) end
@@ -249,7 +258,7 @@ end
 ---@param verb "start"|"stop"|"restart"
 ---@return gantry.PluginView? plugin, gantry.Error? err
 local function ask(self, name, verb)
-  local one, unknown = self.supervisor:find(name)
+  local one, unknown = find(self, name)
   if not one then return nil, unknown end
   local settled, err = one:ask(verb)
   if not settled then return nil, err end
