@@ -15,7 +15,7 @@ mkdir -p "$cache"
 exec 9>"$cache/prosody.lock"
 flock 9
 [ ! -e "$root/usr/bin/prosody" ] || exit 0
-rm -rf "$root" "$cache/prosody.missing"
+rm -rf "$root" "$root.new" "$cache/prosody.missing"
 mkdir -p "$root.new/archives"
 cd "$root.new/archives"
 if ! { apt-get download -q "${packages[@]}" || { "${sudo[@]}" apt-get update -q && apt-get download -q "${packages[@]}"; }
