@@ -56,7 +56,24 @@ static int control_listen(lua_State *L)
     return 1;
 }
 
-/* open(loop, descriptor, fn(request)) -> control | nil, err; takes the descriptor over */
+/* listen_tcp(numeric address, port) -> descriptor, port | nil, err */
+static int control_listen_tcp(lua_State *L)
+{
+    const char *host = lua_gantry_check_text(L, 1);
+    lua_Integer port = luaL_checkinteger(L, 2);
+    struct gantry_error err;
+    in_port_t bound;
+    int fd;
+
+    luaL_argcheck(L, port >= 0 && port <= UINT16_MAX, 2, "no port");
+    if (gantry_control_listen_tcp(host, (in_port_t)port, &fd, &bound, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushinteger(L, fd);
+    lua_pushinteger(L, bound);
+    return 2;
+}
+
+/* open(loop, descriptor, fn(request), certificate|nil, key|nil) -> control | nil, err; takes the descriptor over */
 static int control_open(lua_State *L)
 {
     struct lua_gantry_loop *loop = lua_gantry_check_loop(L, 1);
@@ -66,6 +83,8 @@ static int control_open(lua_State *L)
 
     options.fd = lua_gantry_check_descriptor(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
+    options.certificate = luaL_optstring(L, 4, NULL);
+    options.key = options.certificate != NULL ? luaL_checkstring(L, 5) : NULL;
     control = lua_gantry_source_new(L, sizeof *control, CONTROL, 1);
     options.on_request = request_came;
     options.data = control;
@@ -116,6 +135,12 @@ static int request_argument(lua_State *L) /* request, name -> value | nil */
     return 1;
 }
 
+static int request_header(lua_State *L) /* request, name -> value | nil */
+{
+    lua_pushstring(L, gantry_control_request_header(control_check_request(L), luaL_checkstring(L, 2)));
+    return 1;
+}
+
 static int request_body(lua_State *L)
 {
     size_t count;
@@ -131,6 +156,14 @@ static unsigned check_status(lua_State *L, int index)
 
     luaL_argcheck(L, status >= 200 && status <= 599, index, "no HTTP status");
     return (unsigned)status;
+}
+
+static int request_add_header(lua_State *L) /* request, name, value; of the answer that is to come */
+{
+    struct gantry_control_request *request = control_check_request(L);
+
+    gantry_control_request_add_header(request, lua_gantry_check_text(L, 2), lua_gantry_check_text(L, 3));
+    return 0;
 }
 
 static int request_answer(lua_State *L) /* request, status, type, bytes */
@@ -174,7 +207,9 @@ static int request_close(lua_State *L)
 static const luaL_Reg request_methods[] = {{"method", request_method},
                                            {"path", request_path},
                                            {"argument", request_argument},
+                                           {"header", request_header},
                                            {"body", request_body},
+                                           {"add_header", request_add_header},
                                            {"answer", request_answer},
                                            {"stream", request_stream},
                                            {"write", request_write},
@@ -184,7 +219,8 @@ static const luaL_Reg request_methods[] = {{"method", request_method},
                                            {NULL, NULL}};
 static const luaL_Reg methods[] = {
     {"close", control_close}, {"__gc", control_close}, {"__close", control_close}, {NULL, NULL}};
-static const luaL_Reg functions[] = {{"listen", control_listen}, {"open", control_open}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"listen", control_listen}, {"listen_tcp", control_listen_tcp}, {"open", control_open}, {NULL, NULL}};
 
 int luaopen_gantry_core_control(lua_State *L)
 {

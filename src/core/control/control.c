@@ -16,6 +16,7 @@
 #define NS_PER_MS 1000000LL
 #define CONNECTION_MEMORY (32 * 1024)
 #define BACKLOG 64
+#define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 /* ---- the socket ---- */
 
@@ -206,18 +207,47 @@ static void ready(void *data, uint32_t events)
 
 /* ---- life ---- */
 
+/* The library's options take texts that they do not change as pointers that could. */
+static void *control_text(const char *text)
+{
+    union {
+        const char *given;
+        void *taken;
+    } both = {.given = text};
+
+    return both.taken;
+}
+
+static struct MHD_Daemon *control_start_daemon(struct gantry_control *control, bool with_tls)
+{
+    const struct gantry_control_options *options = &control->options;
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, control_text(options->certificate)},
+                                   {MHD_OPTION_HTTPS_MEM_KEY, 0, control_text(options->key)},
+                                   {MHD_OPTION_HTTPS_PRIORITIES, 0, control_text(TLS_VERSIONS)},
+                                   {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (with_tls ? MHD_USE_TLS : 0U), 0, NULL, NULL,
+                            handle, control, MHD_OPTION_LISTEN_SOCKET, options->fd, MHD_OPTION_CONNECTION_LIMIT,
+                            options->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                            MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds, MHD_OPTION_NOTIFY_COMPLETED,
+                            completed, control, MHD_OPTION_NOTIFY_CONNECTION, gantry_control_connection_changed,
+                            control, MHD_OPTION_ARRAY, with_tls ? tls : none, MHD_OPTION_END);
+}
+
 static int control_start(struct gantry_control *control, struct gantry_loop *loop, struct gantry_error *err)
 {
     const struct gantry_control_options *options = &control->options;
     const union MHD_DaemonInfo *info;
 
-    control->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, control, MHD_OPTION_LISTEN_SOCKET, options->fd,
-        MHD_OPTION_CONNECTION_LIMIT, options->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds, MHD_OPTION_NOTIFY_COMPLETED,
-        completed, control, MHD_OPTION_NOTIFY_CONNECTION, gantry_control_connection_changed, control, MHD_OPTION_END);
+    control->daemon = control_start_daemon(control, options->certificate != NULL);
     if (control->daemon == NULL) {
         close(options->fd);
+        if (options->certificate != NULL)
+            return gantry_fail(
+                err, "CONTROL_CERTIFICATE",
+                "start the control server: libmicrohttpd refuses the certificate or its key; both must be "
+                "PEM, the key without a passphrase and the certificate's own");
         return gantry_fail(err, "CONTROL_FAILED", "start the control server: libmicrohttpd refused");
     }
     info = MHD_get_daemon_info(control->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -248,6 +278,8 @@ int gantry_control_open(struct gantry_loop *loop, const struct gantry_control_op
         gantry_control_free(made);
         return -1;
     }
+    made->options.certificate = NULL;
+    made->options.key = NULL;
     *control = made;
     return 0;
 }

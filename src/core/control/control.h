@@ -9,6 +9,7 @@
 
 #include "core/loop/loop.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -20,10 +21,12 @@ struct gantry_control_request;
 typedef void gantry_control_fn(void *data, struct gantry_control_request *request);
 
 struct gantry_control_options {
-    int fd;                /* a listening stream socket, which the server takes over and closes */
-    size_t body_limit;     /* bytes; a longer body is refused with 413 */
-    unsigned connections;  /* at most so many at a time */
-    unsigned idle_seconds; /* a client that is slower with its whole request is dropped */
+    int fd;                  /* a listening stream socket, which the server takes over and closes */
+    size_t body_limit;       /* bytes; a longer body is refused with 413 */
+    unsigned connections;    /* at most so many at a time */
+    unsigned idle_seconds;   /* a client that is slower with its whole request is dropped */
+    const char *certificate; /* PEM, where clients speak TLS (1.2 or later); NULL where they do not */
+    const char *key;         /* PEM, with the certificate */
     gantry_control_fn *on_request;
     void *data;
 };
@@ -33,7 +36,12 @@ struct gantry_control_options {
  * SOCKET_PATH_TOO_LONG, GROUP_NOT_ALLOWED or CONTROL_FAILED. */
 int gantry_control_listen(const char *path, mode_t mode, gid_t group, int *fd, struct gantry_error *err);
 
-/* Serves. Fails with CONTROL_FAILED or OUT_OF_MEMORY; the descriptor is closed then too. */
+/* Makes a listening TCP socket at a numeric address; port 0 has the kernel choose. `bound` gets the port that it is.
+ * Fails with CONTROL_ADDRESS (no numeric address), CONTROL_BUSY (the port is taken) or CONTROL_FAILED. */
+int gantry_control_listen_tcp(const char *host, in_port_t port, int *fd, in_port_t *bound, struct gantry_error *err);
+
+/* Serves. Fails with CONTROL_FAILED, CONTROL_CERTIFICATE or OUT_OF_MEMORY; the descriptor is closed then too. The
+ * certificate and its key are not kept. */
 int gantry_control_open(struct gantry_loop *loop, const struct gantry_control_options *options,
                         struct gantry_control **control, struct gantry_error *err);
 
@@ -49,7 +57,13 @@ const char *gantry_control_request_path(const struct gantry_control_request *req
 /* The value of a name in the query; NULL where it has none, or the client is gone. */
 const char *gantry_control_request_argument(const struct gantry_control_request *request, const char *name);
 
+/* The value of a header, whatever its name's case; NULL where it has none, or the client is gone. */
+const char *gantry_control_request_header(const struct gantry_control_request *request, const char *name);
+
 const char *gantry_control_request_body(const struct gantry_control_request *request, size_t *count);
+
+/* Adds a header to the answer that is to come. */
+void gantry_control_request_add_header(struct gantry_control_request *request, const char *name, const char *value);
 
 /* Answers, once. */
 void gantry_control_request_answer(struct gantry_control_request *request, unsigned status, const char *type,

@@ -28,9 +28,11 @@ struct gantry_control_request {
     char *method;
     char *path;
     struct gantry_buffer body;
+    struct gantry_buffer headers;  /* of the answer: names and values in turn, each with its final zero */
     struct gantry_buffer out;      /* of a stream: what the client has not taken yet */
     struct MHD_Response *response; /* until it is queued */
     unsigned status;               /* of the answer, or 0 before there is one */
+    bool headers_lost;             /* memory was short for one of them */
     bool too_large;
     bool is_received; /* all of it was here: it has been handed over, or is going to be */
     bool complete;    /* all of it is here, and the owner is to be told */

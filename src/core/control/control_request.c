@@ -36,6 +36,7 @@ struct gantry_control_request *gantry_control_request_new(struct gantry_control 
 static void destroy(struct gantry_control_request *request)
 {
     gantry_buffer_free(&request->body);
+    gantry_buffer_free(&request->headers);
     gantry_buffer_free(&request->out);
     free(request->method);
     free(request->path);
@@ -88,10 +89,38 @@ const char *gantry_control_request_argument(const struct gantry_control_request 
     return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
+const char *gantry_control_request_header(const struct gantry_control_request *request, const char *name)
+{
+    if (request->control == NULL)
+        return NULL;
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
 const char *gantry_control_request_body(const struct gantry_control_request *request, size_t *count)
 {
     *count = gantry_buffer_length(&request->body);
     return *count > 0 ? (const char *)gantry_buffer_front(&request->body) : "";
+}
+
+void gantry_control_request_add_header(struct gantry_control_request *request, const char *name, const char *value)
+{
+    if (gantry_buffer_append(&request->headers, name, strlen(name) + 1) < 0 ||
+        gantry_buffer_append(&request->headers, value, strlen(value) + 1) < 0)
+        request->headers_lost = true;
+}
+
+static bool add_headers(const struct gantry_control_request *request, struct MHD_Response *response)
+{
+    size_t count = gantry_buffer_length(&request->headers);
+    const char *name = count > 0 ? (const char *)gantry_buffer_front(&request->headers) : "";
+    const char *value;
+
+    for (const char *end = name + count; name < end; name = value + strlen(value) + 1) {
+        value = name + strlen(name) + 1;
+        if (MHD_add_response_header(response, name, value) != MHD_YES)
+            return false;
+    }
+    return !request->headers_lost;
 }
 
 /* The answer is queued when the library calls for it, which it does once the connection is resumed. */
@@ -100,7 +129,12 @@ static void answer_with(struct gantry_control_request *request, unsigned status,
 {
     if (response == NULL)
         return; /* the owner gives the request back some time, which then ends the connection */
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    /* One without the headers that the owner wants is none. */
+    if (!add_headers(request, response) ||
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) != MHD_YES) {
+        MHD_destroy_response(response);
+        return;
+    }
     request->response = response;
     request->status = status;
     gantry_control_request_resume(request);
