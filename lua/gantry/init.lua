@@ -166,7 +166,9 @@ function gantry.supervise(options)
   if type(options) ~= "table" or type(options.directory) ~= "string" then
     error("gantry.supervise needs { directory = … }, the directory of the policies", 2)
   end
-  return require("gantry.library.supervise").start(given.check(options, given.SUPERVISE, "gantry.supervise"))
+  given.check(options, given.SUPERVISE, "gantry.supervise")
+  given.check(options.web, given.WEB, "web of gantry.supervise")
+  return require("gantry.library.supervise").start(options)
 end
 
 ---What a launch would ask of the engine.

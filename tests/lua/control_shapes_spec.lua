@@ -109,7 +109,7 @@ describe("a control request", function()
     for _, path in ipairs { "", "/", "//", "/v1/plugins/", "/v1/plugins/%", "/v1/plugins/\xff/logs", "\xff\n",
       "/v1/plugins/kv/(", "/v1/plugins/kv/logs/x", ("/x"):rep(10000), "/v1/plugins/" .. ("x"):rep(100000) } do
       for _, method in ipairs { "GET", "POST", "PUT", "X-\xff", "" } do
-        local value, err = routes.run(supervisor(), request_of(method, path, {}))
+        local value, err = routes.run(supervisor(), request_of(method, path, {}), { readonly = false })
         assert.is_true(value ~= nil or err ~= nil)
         json.line { code = err and err.code, message = err and err.message }
       end
@@ -119,12 +119,14 @@ describe("a control request", function()
   it("may ask for any number of lines", function()
     for _, lines in ipairs { "1e999", "nan", "-1", "0x10", "", " ", "1.5", "99999999999999999999", "\xff", "5 5",
       "inf" } do
-      local value, err = routes.run(supervisor(), request_of("GET", "/v1/plugins/kv/logs", { lines = lines }))
+      local value, err = routes.run(supervisor(), request_of("GET", "/v1/plugins/kv/logs", { lines = lines }),
+        { readonly = false })
       assert.is_nil(value)
       assert.are.equal("REQUEST_INVALID", err.code)
     end
     for _, lines in ipairs { "0", "7", "9223372036854775807" } do
-      local _, err = routes.run(supervisor(), request_of("GET", "/v1/plugins/kv/logs", { lines = lines }))
+      local _, err = routes.run(supervisor(), request_of("GET", "/v1/plugins/kv/logs", { lines = lines }),
+        { readonly = false })
       assert.is_nil(err)
     end
   end)

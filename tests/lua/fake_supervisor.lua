@@ -342,7 +342,7 @@ end
 function World:request(method, path)
   local request = { method = function() return method end, path = function() return path end,
     argument = function() end }
-  return self.modules.routes.run(self.supervisor, request)
+  return self.modules.routes.run(self.supervisor, request, { readonly = false })
 end
 
 ---@return gantry.Unit?

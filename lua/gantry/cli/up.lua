@@ -27,6 +27,14 @@ local up = {
   examples = "  gantry up /etc/gantry/policies\n  gantry up --control-group plugins --log-format json policies",
 }
 
+---An option whose value may be left out takes what comes after it.
+---@param text string
+---@return string? address, string? reason
+local function web_address(text)
+  if text:find ":%d+$" then return text end
+  return nil, ("--web '%s': this is no ADDRESS:PORT; where it is the directory, put it before --web"):format(text)
+end
+
 function up.configure(parser)
   parser:argument("directory", "The directory of the policies."):argname("DIR")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
@@ -37,6 +45,14 @@ function up.configure(parser)
     :default "text"
   parser:option("--log-dir", "Write the plugins' output to files in here too, a file a plugin, rotated at 10 MiB.")
     :argname("DIR")
+  parser:option("--web", "Serve a page for browsers there, at 127.0.0.1:7070 where no address is given.")
+    :argname("ADDRESS:PORT"):args("?"):convert(web_address)
+  parser:flag("--web-readonly", "The page shows everything and changes nothing.")
+  parser:option("--web-host", "One more name by which browsers reach the page; may be given again."):argname("NAME")
+    :count("*")
+  parser:option("--web-certificate", "The page's certificate in PEM, for an address that others reach.")
+    :argname("FILE")
+  parser:option("--web-key", "The key of that certificate in PEM."):argname("FILE")
   policy_options.site(parser)
 end
 
@@ -96,12 +112,21 @@ function Up:reload()
   self.manager:tell "READY=1"
 end
 
+---@return gantry.WebOptions?
+function Up:web_options()
+  local given = self.options
+  if not given.web then return nil end
+  return { address = given.web[1], readonly = given.web_readonly, names = given.web_host,
+    certificate = given.web_certificate, key = given.web_key }
+end
+
 ---@return gantry.SuperviseOptions
 function Up:supervise_options()
   local given = self.options
   return {
     directory = given.directory, state_dir = given.state, engine = given.engine, log_dir = given.log_dir,
     control = given.control, control_group = given.control_group, control_descriptor = self.manager:descriptor(),
+    web = self:web_options(),
     fault_point = os.getenv "GANTRY_FAULT_POINT",
     on_waiting = function(failure) self.manager:waiting("an engine: " .. failure.message) end,
     on_started = function()
@@ -126,6 +151,8 @@ function Up:main()
   task.on_error = function(failure) supervised:tell("fault", "a fault of gantry: " .. errors.text(failure)) end
   supervised:tell("state", ("supervises %s, control socket %s"):format(supervised.directory,
     supervised.control or "handed over"))
+  -- Whoever starts it is to have the link, not whoever follows its events.
+  if supervised.web then self:event { time = os.time(), kind = "web", text = supervised.web } end
   local signals <close>, deaf = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" },
     function(name) self:on_signal(name) end)
   if not signals then return nil, deaf end
@@ -136,6 +163,11 @@ function Up:main()
 end
 
 function up.run(arguments)
+  local about_page = arguments.web_readonly or arguments.web_certificate or arguments.web_key
+    or #arguments.web_host > 0
+  if about_page and not arguments.web then
+    return report.failure(errors.new("USAGE", "--web-… is about the page, which is there with --web"), arguments)
+  end
   -- It lives long and mostly rests: garbage is better given back than kept for speed.
   collectgarbage("incremental", GARBAGE_PAUSE)
   local self = setmetatable({ options = arguments, manager = service_manager.new(),

@@ -112,9 +112,10 @@ local function down(supervisor, request)
 end
 
 local TOP = {
-  ["GET /v1"] = function(supervisor)
+  ["GET /v1"] = function(supervisor, _, access)
     local engine = supervisor.engine
-    return { version = version, directory = supervisor.directory, engine = engine and engine.endpoint.name }
+    return { version = version, directory = supervisor.directory, engine = engine and engine.endpoint.name,
+      readonly = access.readonly }
   end,
   ["GET /v1/plugins"] = function(supervisor) return { plugins = json.array(view.all(supervisor)) } end,
   ["GET /v1/metrics"] = function(supervisor) return metrics.text(supervisor) end,
@@ -145,11 +146,16 @@ end
 
 ---@param supervisor gantry.Supervisor
 ---@param request any
+---@param access gantry.ControlAccess
 ---@return table|string|nil value, gantry.Error? err
-function routes.run(supervisor, request)
+function routes.run(supervisor, request, access)
   local method, path = request:method(), request:path()
+  if access.readonly and method ~= "GET" then
+    return nil, errors.new("READ_ONLY", ("%s %s: this changes something, and gantry up was started with "
+      .. "--web-readonly"):format(method, path))
+  end
   local top = TOP[method .. " " .. path]
-  if top then return top(supervisor, request) end
+  if top then return top(supervisor, request, access) end
   local name, action = path:match("^/v1/plugins/([^/]+)/?([^/]*)$")
   if not name then return nil, no_route(method, path, path, TOP) end
   local route = OF_PLUGIN[method .. " " .. action]

@@ -18,7 +18,8 @@ options.LAUNCH = { engine = "string table", environment = "table", on_event = "f
 options.SUPERVISE = { directory = "string", engine = "string table", control = "string boolean",
   control_group = "string", control_descriptor = "number", state_dir = "string", runtime_dir = "string",
   log_dir = "string", policy_process = "table", on_event = "function", on_lines = "function", on_state = "function",
-  on_started = "function", on_waiting = "function", fault_point = "string" }
+  on_started = "function", on_waiting = "function", fault_point = "string", web = "table" }
+options.WEB = { address = "string", readonly = "boolean", names = "table", certificate = "string", key = "string" }
 
 ---@param known gantry.OptionTypes
 ---@return string[]

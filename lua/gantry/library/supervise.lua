@@ -25,6 +25,7 @@ local supervise = {}
 --- where nil
 ---@field control_group string? a group whose members may control it
 ---@field control_descriptor integer? a socket that listens already, instead of the path
+---@field web gantry.WebOptions? serves the page, for browsers
 ---@field state_dir string? where it keeps what must outlive it, instead of the usual place; one supervisor has it
 ---@field runtime_dir string? where the plugins' socket directories are made, instead of the usual place
 ---@field log_dir string? where the plugins' output is written too: a file a plugin, rotated at 10 MiB
@@ -39,9 +40,10 @@ local supervise = {}
 ---@class gantry.Supervision
 ---@field directory string of the policies, as an absolute path
 ---@field control string? path of the control socket
+---@field web string? the link to the page: whoever has it may do what the page does
 ---@field faults table<string, integer>? what handlers raised: the first line of each error, and how often it came
 ---@field supervisor gantry.Supervisor
----@field server gantry.ControlServer?
+---@field servers gantry.ControlServer[]
 ---@field task gantry.Task which supervises
 ---@field begun gantry.Event the policies are read, or never will be
 local Supervision = {}
@@ -98,7 +100,18 @@ end
 
 ---@param options gantry.SuperviseOptions
 ---@return boolean? ok, gantry.Error? err
-function Supervision:serve(options)
+function Supervision:serve_page(options)
+  if not options.web then return true end
+  local server, err = control.serve_web(self.supervisor, options.web)
+  if not server then return nil, err end
+  table.insert(self.servers, server)
+  self.web = server.link
+  return true
+end
+
+---@param options gantry.SuperviseOptions
+---@return boolean? ok, gantry.Error? err
+function Supervision:serve_socket(options)
   if options.control == false then return true end
   local group, unknown
   if options.control_group then
@@ -108,14 +121,15 @@ function Supervision:serve(options)
   local server, err = control.serve(self.supervisor, { path = options.control or paths.control(), group = group,
     descriptor = options.control_descriptor })
   if not server then return nil, err end
-  self.server, self.control = server, server.path
+  table.insert(self.servers, server)
+  self.control = server.path
   return true
 end
 
 ---Gives back what it holds, however it ends.
 function Supervision:release()
   self.begun:set()
-  if self.server then self.server:close() end
+  for _, server in ipairs(self.servers) do server:close() end
   self.supervisor:close()
 end
 
@@ -128,7 +142,7 @@ end
 ---@param options gantry.SuperviseOptions
 ---@return gantry.Supervision? supervised, gantry.Error? err
 function supervise.start(options)
-  local self = setmetatable({ begun = task.event() }, Supervision)
+  local self = setmetatable({ begun = task.event(), servers = {} }, Supervision)
   local files, unwritable = self:open_files(options)
   if unwritable then return nil, unwritable end
   local made, err = supervisor.new(self:options_of_supervisor(options, files))
@@ -136,9 +150,10 @@ function supervise.start(options)
   self.supervisor, self.directory = made, made.directory
   made.faults = {}
   self.faults = made.faults
-  local serves, refused = self:serve(options)
+  local serves, refused = self:serve_socket(options)
+  if serves then serves, refused = self:serve_page(options) end
   if not serves then
-    made:close()
+    self:release()
     return nil, refused
   end
   self.task = task.detached_scope():spawn(self.run, self)

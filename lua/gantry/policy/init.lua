@@ -7,7 +7,6 @@
 local config = require "gantry.config"
 local context = require "gantry.policy.context"
 local changes = require "gantry.restart.changes"
-local core = require "gantry.core"
 local deep_copy = require "gantry.base.deep_copy"
 local errors = require "gantry.base.errors"
 local loader = require "gantry.policy.loader"
@@ -16,6 +15,7 @@ local policy_limits = require "gantry.config.policy_limits"
 local relative = require "gantry.config.relative"
 local schema = require "gantry.config.schema"
 local script = require "gantry.restart.script"
+local shipped = require "gantry.base.shipped"
 local site = require "gantry.policy.site"
 local words = require "gantry.base.words"
 
@@ -34,14 +34,10 @@ local DEEPEST <const> = 32
 local Policy = {}
 Policy.__index = Policy
 
----The folder of the policies that come with gantry: beside the Lua files, in the source tree as when installed.
+---The folder of the policies that come with gantry.
 ---@return string? folder
 function policy.shipped_folder()
-  local here = debug.getinfo(1, "S").source:match("^@(.*)/gantry/policy/init%.lua$")
-  for _, candidate in ipairs { "/../policies", "/../../gantry/policies" } do
-    local folder = here and core.system.real_path(here .. candidate)
-    if folder then return folder end
-  end
+  return shipped.folder "policies"
 end
 
 ---@param path string

@@ -30,6 +30,6 @@ return function(input)
   local path = request:path()
   if path == "/v1/events" or path == "/v1/down" or path == "/v1/reload" or path == "/v1/plugins"
     or path == "/v1/metrics" then return end
-  local value, err = routes.run(supervisor, request)
+  local value, err = routes.run(supervisor, request, { readonly = false })
   assert(value ~= nil or errors.is(err), tostring(err))
 end
