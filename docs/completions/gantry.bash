@@ -106,7 +106,7 @@ _gantry() {
                 ;;
             down)
                 cmd="down"
-                opts="$opts -h --help --control --json -v --verbose"
+                opts="$opts -h --help --control --orphans --engine --json -v --verbose"
                 break
                 ;;
             repl)
@@ -121,7 +121,7 @@ _gantry() {
                 ;;
             gc)
                 cmd="gc"
-                opts="$opts -h --help -n --dry-run -a --all --engine --json -v --verbose"
+                opts="$opts -h --help -n --dry-run -a --all --kept --engine --json -v --verbose"
                 break
                 ;;
             version)
@@ -448,6 +448,10 @@ _gantry() {
         'down')
             case "$prev" in
                 --control)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --engine)
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;

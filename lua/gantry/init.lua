@@ -122,8 +122,8 @@ function gantry.launch(policy, options)
   local engine, unreachable = engine_of(options.engine)
   if not engine then return nil, unreachable end
   return plugin.launch(loaded.config, {
-    engine = engine, name = options.name, runtime_dir = options.runtime_dir, environment = options.environment,
-    on_event = options.on_event, on_output = options.on_output,
+    engine = engine, name = options.name, unique = options.unique, runtime_dir = options.runtime_dir,
+    environment = options.environment, on_event = options.on_event, on_output = options.on_output,
   })
 end
 

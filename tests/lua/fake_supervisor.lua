@@ -27,7 +27,10 @@ local function load_modules(plugin_module)
     ownership = require "gantry.place.ownership", validate = require("gantry.config").validate,
     label = require("gantry.engine.container").LABEL }
   -- Containers that are tables are on no record of a launch.
-  modules.ownership.containers = function(engine) return engine:list() end
+  modules.ownership.containers = function(engine)
+    local list, err = engine:list()
+    return list, err, {}
+  end
   for name in pairs(package.loaded) do
     if name:find "^gantry" and name ~= "gantry.base.errors" then package.loaded[name] = nil end
   end

@@ -40,7 +40,7 @@ function call.configure(parser)
       local seconds, reason = units.seconds(tonumber(text) or text)
       return seconds, reason and "--timeout " .. reason
     end)
-  parser:option("--name", "Name of this plugin, instead of the policy's.")
+  parser:option("--name", "Name of this plugin, instead of one that is made of the policy's.")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
   policy_options.site(parser)
 end
@@ -104,7 +104,7 @@ function Run:launch()
   local name = options.name or policy.name
   local log = progress.log(name, printable.write_stderr)
   return gantry.launch(policy, {
-    engine = options.engine, name = name,
+    engine = options.engine, name = name, unique = not options.name,
     on_event = function(kind, fields)
       local line = (options.verbose or kind == "warning") and progress.line(name, kind, fields)
       if line then printable.write_stderr(line) end

@@ -3,6 +3,7 @@
 --- cli/control.lua: what the verbs that speak to a running `gantry up` share.
 
 local client = require "gantry.control.client"
+local errors = require "gantry.base.errors"
 local exit_codes = require "gantry.text.exit_codes"
 local json = require "gantry.json"
 local printable = require "gantry.text.printable"
@@ -23,12 +24,16 @@ end
 ---@param path string
 ---@param wanted gantry.Type of the answer
 ---@param show fun(value: table): integer? prints it; gives the exit code where it is not 0
+---@param advice string? more to say where no gantry up is running
 ---@return integer exit_code
-function control.ask(arguments, method, path, wanted, show)
+function control.ask(arguments, method, path, wanted, show, advice)
   local one, err = client.open(arguments.control)
   if not one then return report.failure(err, arguments) end
   local value, failure = one:call(method, path, wanted)
   one:close()
+  if failure and advice and failure.code == "NOT_SUPERVISING" then
+    failure = errors.new(failure.code, failure.message .. advice, { cause = failure.cause })
+  end
   if not value then return report.failure(failure, arguments) end
   if arguments.json then
     io.stdout:write(json.line(value))

@@ -16,7 +16,7 @@ local VERSION <const> = 1
 local ENDING <const> = ".json"
 
 ---@class gantry.Store
----@field directory string
+---@field directory string absolute
 ---@field lock any
 ---@field boot string this boot's id: the monotonic clock begins anew with each
 local Store = {}
@@ -41,7 +41,8 @@ function store.open(directory)
   if not made then return nil, unusable(directory, err) end
   local lock, busy = core.files.lock(directory .. "/lock")
   if not lock then return nil, unusable(directory, busy) end
-  return setmetatable({ directory = directory, lock = lock, boot = machine.boot() }, Store)
+  return setmetatable({ directory = core.system.real_path(directory) or directory, lock = lock, boot = machine.boot() },
+    Store)
 end
 
 ---@param self gantry.Store

@@ -40,7 +40,8 @@ local TEXT = {
   kept = function(fields)
     local found = fields.diagnosis
     local id = short(found.container)
-    local text = ("container %s is kept: `docker inspect %s`, then `docker rm -f %s`"):format(id, id, id)
+    local text = ("container %s is kept: `docker inspect %s`, then `docker rm %s` or `gantry gc --kept`"):format(id, id,
+      id)
     return found.by_hand and text .. "\nby hand: " .. found.by_hand or text
   end,
   exit = function(fields) return ("ended (%s)"):format(exit.describe(fields.exit)) end,
