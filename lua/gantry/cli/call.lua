@@ -116,7 +116,7 @@ function Run:launch()
 end
 
 ---@param text string
----@return boolean written false where nobody reads
+---@return boolean written false where it cannot be: then the process ends with that
 local function print_line(text)
   return (io.stdout:write(text, "\n") and io.stdout:flush()) ~= nil
 end

@@ -57,7 +57,7 @@ function control.follow(arguments, path, wanted, show)
     else
       printable.write_stdout(value and show(value) or line, "\n")
     end
-    io.stdout:flush()
+    return io.stdout:flush() ~= nil
   end)
   one:close()
   if not ok then return report.failure(failure, arguments) end

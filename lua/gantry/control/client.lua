@@ -81,16 +81,22 @@ end
 
 ---@param method string
 ---@param path string
----@param on_data (fun(bytes: string))?
+---@param on_data (fun(bytes: string): boolean?)? gives false where it wants no more
 ---@return table? response, gantry.Error? err
 local function exchange(self, method, path, on_data)
   local status, refused = nil, {}
   local response, err = task.await(function(resume)
-    local request = self.http:request {
+    local request
+    request = self.http:request {
       method = method, path = path, connect_timeout = CONNECT_TIMEOUT,
       on_headers = function(code) status = code end,
       on_data = on_data and function(bytes)
-        if status == 200 then on_data(bytes) else refused[#refused + 1] = bytes end
+        if status ~= 200 then
+          refused[#refused + 1] = bytes
+        elseif on_data(bytes) == false then
+          request:cancel()
+          resume { status = status }
+        end
       end or nil,
       on_done = function(failure, answer) if failure then resume(nil, failure) else resume(answer) end end,
     }
@@ -125,14 +131,19 @@ end
 ---Reads a stream of JSON lines until it ends.
 ---@param path string
 ---@param wanted gantry.Type of each
----@param take fun(value: table?, line: string) value is nil for a line that does not fit
+---@param take fun(value: table?, line: string): boolean? value is nil for a line that does not fit; false ends it
 ---@return boolean? ended, gantry.Error? err
 function Client:follow(path, wanted, take)
-  local lines = core.lines.new(LONGEST_VALUE)
+  local lines, goes_on = core.lines.new(LONGEST_VALUE), true
   local function on_line(line)
-    if line ~= "" then take((types.first_finding(wanted, (json.decode(line)), "it")), line) end
+    if line ~= "" and goes_on then
+      goes_on = take((types.first_finding(wanted, (json.decode(line)), "it")), line) ~= false
+    end
   end
-  local response, err = exchange(self, "GET", path, function(bytes) lines:feed(bytes, on_line) end)
+  local response, err = exchange(self, "GET", path, function(bytes)
+    lines:feed(bytes, on_line)
+    return goes_on
+  end)
   if not response then return nil, err end
   return true
 end
