@@ -3,6 +3,7 @@
 --- cli/init.lua: the command: finds the verb, parses its line, runs it. A verb's file is loaded only when it is used.
 
 local argparse = require "argparse"
+local command_line = require "gantry.cli.command_line"
 local errors = require "gantry.base.errors"
 local exit_codes = require "gantry.text.exit_codes"
 local nearest = require "gantry.base.nearest"
@@ -24,9 +25,9 @@ local GROUPS = {
   { title = "Many plugins", verbs = {
     { "up", "keep the plugins of a directory of policies running" },
     { "ps", "list them" },
-    { "start", "start one that was stopped" },
-    { "stop", "stop one, until it is started again" },
-    { "restart", "stop one and start it anew" },
+    { "start", "start some that were stopped" },
+    { "stop", "stop some, until they are started again" },
+    { "restart", "stop some and start them anew" },
     { "reload", "read the policies again" },
     { "logs", "show a plugin's output" },
     { "why", "tell what happened to a plugin, and what was decided" },
@@ -79,7 +80,7 @@ local function overview()
     for _, verb in ipairs(group.verbs) do lines[#lines + 1] = ("  %-10s %s"):format(verb[1], verb[2]) end
     lines[#lines + 1] = ""
   end
-  lines[#lines + 1] = "`gantry VERB --help` tells more of each, with examples."
+  lines[#lines + 1] = "`gantry help VERB` tells more of each, with examples."
   return table.concat(lines, "\n") .. "\n"
 end
 
@@ -154,10 +155,8 @@ end
 ---@return integer exit_code
 local function run_verb(name, ...)
   local verb = cli.verb(name)
-  local ok, arguments = verb_parser(name, verb):pparse { ... }
-  if not ok then
-    return usage_error(("%s (see gantry %s --help)"):format(arguments:gsub("\n", " "), name))
-  end
+  local ok, arguments = command_line.parse(verb_parser(name, verb), { ... })
+  if not ok then return usage_error(("%s (see gantry %s --help)"):format(arguments, name)) end
   if arguments.site then require("gantry.policy.site").choose(arguments.site) end
   local ended, code = xpcall(verb.run, trace, arguments)
   if ended then return code end
@@ -165,26 +164,39 @@ local function run_verb(name, ...)
   error(code, 0)
 end
 
+---@param name string
+---@return integer exit_code
+local function unknown_verb(name)
+  if command_line.is_early(name) then
+    return usage_error(("no verb comes after %s (`gantry` lists the verbs)"):format(name))
+  elseif name:find "^%-" then
+    return usage_error(("unknown option '%s' before the verb; options of a verb come after it (`gantry` lists the "
+      .. "verbs)"):format(name))
+  end
+  local meant = require("gantry.cli.aliases")[name]
+  local near = not meant and nearest.find(name, verb_names())
+  return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name, meant and ": " .. meant
+    or near and ("; did you mean '%s'?"):format(near) or ""))
+end
+
 ---The whole command.
 ---@param ... string its arguments
 ---@return integer exit_code
 function cli.main(...)
-  local name = ...
-  if not name then
-    io.stdout:write(overview())
-    return exit_codes.OK
+  local words = command_line.verb_first { ... }
+  local name, first = words[1], words[2]
+  if name == "help" and first and first ~= "help" then
+    if not find_verb(first) then return unknown_verb(first) end
+    return run_verb(first, "--help")
   end
-  if name == "--help" or name == "-h" or name == "help" then
+  if not name or name == "--help" or name == "-h" or name == "help" then
     io.stdout:write(overview())
     return exit_codes.OK
   end
   if name == "--version" then name = "version" end
-  if name == "-e" then return run_verb("repl", ...) end
   if name == "repl-guardian" then return require("gantry.repl.guardian").main() end -- gantry itself calls this
-  if find_verb(name) then return run_verb(name, select(2, ...)) end
-  local near = nearest.find(name, verb_names())
-  return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name,
-    near and ("; did you mean '%s'?"):format(near) or ""))
+  if find_verb(name) then return run_verb(name, table.unpack(words, 2)) end
+  return unknown_verb(name)
 end
 
 return cli
