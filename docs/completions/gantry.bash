@@ -66,7 +66,7 @@ _gantry() {
                 ;;
             start)
                 cmd="start"
-                opts="$opts -h --help --control --json -v --verbose"
+                opts="$opts -h --help --control --wait --json -v --verbose"
                 break
                 ;;
             stop)
@@ -76,7 +76,7 @@ _gantry() {
                 ;;
             restart)
                 cmd="restart"
-                opts="$opts -h --help --control --json -v --verbose"
+                opts="$opts -h --help --control --wait --json -v --verbose"
                 break
                 ;;
             reload)

@@ -104,9 +104,9 @@ complete -c gantry -n '__fish_gantry_using_command' -xa 'host' -d 'run such a ho
 complete -c gantry -n '__fish_gantry_using_command' -xa 'simulate' -d 'show what a policy would decide when its plugin ends'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'up' -d 'keep the plugins of a directory of policies running'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'ps' -d 'list them'
-complete -c gantry -n '__fish_gantry_using_command' -xa 'start' -d 'start one that was stopped'
-complete -c gantry -n '__fish_gantry_using_command' -xa 'stop' -d 'stop one, until it is started again'
-complete -c gantry -n '__fish_gantry_using_command' -xa 'restart' -d 'stop one and start it anew'
+complete -c gantry -n '__fish_gantry_using_command' -xa 'start' -d 'start some that were stopped'
+complete -c gantry -n '__fish_gantry_using_command' -xa 'stop' -d 'stop some, until they are started again'
+complete -c gantry -n '__fish_gantry_using_command' -xa 'restart' -d 'stop some and start them anew'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'reload' -d 'read the policies again'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'logs' -d 'show a plugin\'s output'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'why' -d 'tell what happened to a plugin, and what was decided'
@@ -212,6 +212,7 @@ complete -c gantry -n '__fish_gantry_seen_command ps' -s v -l verbose -d 'Say mo
 
 complete -c gantry -n '__fish_gantry_seen_command start' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command start' -l control -r -d 'The control socket of gantry up, instead of the usual one'
+complete -c gantry -n '__fish_gantry_seen_command start' -l wait -d 'Wait also for what a plugin waits for: others, the engine, its next try'
 complete -c gantry -n '__fish_gantry_seen_command start' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command start' -s v -l verbose -d 'Say more of errors: code and cause'
 
@@ -222,6 +223,7 @@ complete -c gantry -n '__fish_gantry_seen_command stop' -s v -l verbose -d 'Say 
 
 complete -c gantry -n '__fish_gantry_seen_command restart' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command restart' -l control -r -d 'The control socket of gantry up, instead of the usual one'
+complete -c gantry -n '__fish_gantry_seen_command restart' -l wait -d 'Wait also for what a plugin waits for: others, the engine, its next try'
 complete -c gantry -n '__fish_gantry_seen_command restart' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command restart' -s v -l verbose -d 'Say more of errors: code and cause'
 

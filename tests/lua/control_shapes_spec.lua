@@ -69,7 +69,7 @@ describe("a control server that answers with anything", function()
       for _, code in ipairs { 200, 204, 404, 500 } do
         for _, text in ipairs(bodies) do
           status, body = code, text .. "\n"
-          local ok, result = xpcall(run, debug.traceback, { name = "kv", control = "/x" })
+          local ok, result = xpcall(run, debug.traceback, { name = "kv", names = { "kv" }, control = "/x" })
           if not ok then error(("status %d, body %s: %s"):format(code, text:sub(1, 200), result), 0) end
           assert.are.equal("integer", math.type(result))
           if code ~= 200 then assert.are_not.equal(0, result) end

@@ -341,10 +341,11 @@ function World:leave()
 end
 
 ---Asks by a route of the API.
+---@param arguments table<string, string>? of the query
 ---@return table? value, gantry.Error? err
-function World:request(method, path)
+function World:request(method, path, arguments)
   local request = { method = function() return method end, path = function() return path end,
-    argument = function() end }
+    argument = function(_, name) return arguments and arguments[name] end }
   return self.modules.routes.run(self.supervisor, request)
 end
 

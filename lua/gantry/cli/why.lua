@@ -24,9 +24,11 @@ end
 return {
   summary = "Tell what happened to a plugin, and what was decided for which reason.",
   examples = "  gantry why jwt\n  gantry why --json jwt | jq .entries[-1]",
-  configure = function(parser) control.configure(parser, true) end,
+  configure = function(parser) control.configure(parser, "some") end,
   run = function(arguments)
-    return control.ask(arguments, "GET", control.plugin_path(arguments.name, "why"), control.types.why,
-      print_entries)
+    return control.ask_each(arguments, "GET", "why", control.types.why, function(value)
+      if #arguments.names > 1 then printable.write_stdout(value.name or "?", ":\n") end
+      print_entries(value)
+    end)
   end,
 }

@@ -26,12 +26,12 @@ local function flag(request, name)
   return value ~= nil and value ~= "0" and value ~= "false"
 end
 
----Asks a unit, and answers with what came of it once it has settled.
+---Asks a unit, and answers with what came of it once it has settled: with `wait`, not while it waits for something.
 ---@param verb "start"|"stop"|"restart"
 ---@return fun(supervisor: gantry.Supervisor, one: gantry.Unit): table?, gantry.Error?
 local function act(verb)
-  return function(_, one)
-    local settled, err = one:ask(verb)
+  return function(_, one, request)
+    local settled, err = one:ask(verb, flag(request, "wait"))
     if not settled then return nil, err end
     return view.of(one)
   end
@@ -116,7 +116,9 @@ local TOP = {
     local engine = supervisor.engine
     return { version = version, directory = supervisor.directory, engine = engine and engine.endpoint.name }
   end,
-  ["GET /v1/plugins"] = function(supervisor) return { plugins = json.array(view.all(supervisor)) } end,
+  ["GET /v1/plugins"] = function(supervisor)
+    return { plugins = json.array(view.all(supervisor)), waits_for = supervisor:waits_for() }
+  end,
   ["GET /v1/metrics"] = function(supervisor) return metrics.text(supervisor) end,
   ["GET /v1/events"] = function(supervisor, request)
     stream.run(request, {

@@ -433,11 +433,18 @@ function Supervisor:close()
   self.store:close()
 end
 
+---@return string? reason why it has not begun with its plugins
+function Supervisor:waits_for()
+  return not self.engine and "it waits for an engine: " .. self.unreachable.message or nil
+end
+
 ---@param name string
 ---@return gantry.Unit? one, gantry.Error? err with the nearest name
 function Supervisor:find(name)
   local one = self.units[name]
   if one and not one.removed then return one end
+  local reason = self:waits_for()
+  if reason then return nil, errors.new(self.unreachable.code, "gantry up has started no plugin yet: " .. reason) end
   local names = {}
   for known in pairs(self.units) do names[#names + 1] = known end
   local near = require("gantry.base.nearest").find(name, names)
