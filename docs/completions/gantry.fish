@@ -251,7 +251,7 @@ complete -c gantry -n '__fish_gantry_seen_command events' -s v -l verbose -d 'Sa
 
 complete -c gantry -n '__fish_gantry_seen_command reattach' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command reattach' -l format -xa 'json terraform' -d 'json (go-plugin\'s ReattachConfig), or terraform (an export line for a shell)'
-complete -c gantry -n '__fish_gantry_seen_command reattach' -l provider -r -d 'The provider\'s address, for terraform; registry.terraform.io/hashicorp/NAME where left out'
+complete -c gantry -n '__fish_gantry_seen_command reattach' -l provider -r -d 'The provider\'s address, for terraform, of one plugin; registry.terraform.io/hashicorp/NAME where left out'
 complete -c gantry -n '__fish_gantry_seen_command reattach' -l protocol -xa 'grpc netrpc' -d 'How the plugin speaks, where another host launched it'
 complete -c gantry -n '__fish_gantry_seen_command reattach' -l protocol-version -r -d 'The application\'s protocol version, where another host launched it'
 complete -c gantry -n '__fish_gantry_seen_command reattach' -l engine -r -d 'The engine\'s address (unix:///path, tcp://host:port)'

@@ -14,7 +14,7 @@ local view = require "gantry.supervisor.view"
 
 local routes = {}
 
-local DEFAULT_LINES <const>, MOST_LINES <const> = 200, 100000
+local DEFAULT_LINES <const> = 200
 -- Seconds for the last answer to go out.
 local LAST_ANSWER <const> = 0.2
 
@@ -65,7 +65,7 @@ local function logs(_, one, request)
   local text = request:argument "lines" or tostring(DEFAULT_LINES)
   local count = text:find "^%d+$" and math.tointeger(tonumber(text))
   if not count then return nil, errors.new("REQUEST_INVALID", "lines must be a whole number") end
-  local kept = one.log:last_lines(math.min(count, MOST_LINES))
+  local kept = one.log:last_lines(count)
   local dropped = one.log.first - 1
   if dropped > 0 and count > #kept then
     table.insert(kept, 1, { time = os.time(), stream = "stderr",

@@ -17,6 +17,7 @@ local runtime_dir = require "gantry.place.runtime_dir"
 local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
 local validate = require("gantry.config").validate
+local words = require "gantry.base.words"
 
 local attach = {}
 
@@ -26,6 +27,9 @@ local NAMES_PER_STEP <const> = 500
 
 -- Seconds: for one socket to answer; for the engine to know that a container runs.
 local CONNECT_TIMEOUT <const>, SETTLING <const> = 10, 1
+
+-- Of plugins and containers, and ids: what else would become part of a request's path.
+local NAME <const> = "^[%w_-][%w._-]*$"
 
 -- What an engine says of containers that have not ended.
 local LIVING <const> = { created = true, running = true, paused = true }
@@ -92,6 +96,10 @@ end
 ---@param name string
 ---@return table? inspected, gantry.Error?
 local function look_up(engine, name)
+  if not name:find(NAME) then
+    return refuse("NAME_INVALID", ("%s names neither a plugin nor a container: such a name has letters, digits, '.', "
+      .. "'_' or '-' and no leading '.'; gantry ps and docker ps list them"):format(words.show(name)))
+  end
   local containers, err = engine:list { [LABEL.plugin] = name }
   if not containers then return nil, err end
   local alive = alive_of(containers, name)

@@ -94,7 +94,7 @@ return {
     { "gantry host", 2, "gantry host --help" },
     { "gantry host vault", 2, "the command comes after --" },
     { "gantry host -- no-such-host", 127, "no-such-host" },
-    { "gantry reattach", 2, "missing argument 'name'" },
+    { "gantry reattach", 2, "missing argument 'names'" },
     { "gantry reattach --format xml kv", 2, "must be one of 'json', 'terraform'" },
     { "gantry reattach --protocol-version x kv", 2, "must be a whole number", "'x'" },
     { "gantry test --filter", 2, "requires an argument" },
