@@ -139,6 +139,19 @@ describe("What is not this launch's", function()
     end)
   end)
 
+  it("is kept for inspection where gantry down --orphans or an attached host stops it", function()
+    for _, stop in ipairs { { "down", "--orphans" }, { "-e", "attach('kv'):stop()" } } do
+      task.run(function()
+        place:policy("kv", "debug = true,")
+        leave_orphan()
+        assert.are.equal(0, place:run(table.unpack(stop)).code)
+        local containers = place:containers()
+        assert.are.same({ 1, "exited" }, { #containers, containers[1].State })
+        assert.are.equal(0, place:run("gc", "--kept").code)
+      end)
+    end
+  end)
+
   describe("is kept for inspection", function()
     ---Runs the plugin with --debug until the command is ended by a signal.
     local function run_with_debug(signal)

@@ -47,11 +47,12 @@ end
 ---@param arguments table
 ---@param value table
 ---@param show fun(value: table): integer?
+---@param judge (fun(value: table): integer)?
 ---@return integer exit_code
-local function tell(arguments, value, show)
+local function tell(arguments, value, show, judge)
   if not arguments.json then return show(value) or exit_codes.OK end
   io.stdout:write(json.line(value))
-  return exit_codes.OK
+  return judge and judge(value) or exit_codes.OK
 end
 
 ---Asks for one value and shows it.
@@ -105,14 +106,15 @@ end
 ---@param action string the last part of the path
 ---@param wanted gantry.Type of each answer
 ---@param show fun(value: table): integer?
+---@param judge (fun(value: table): integer)? the exit code where the value itself is printed
 ---@return integer exit_code the first that is not 0
-function control.ask_each(arguments, method, action, wanted, show)
+function control.ask_each(arguments, method, action, wanted, show, judge)
   local failures, told, code = {}, {}, exit_codes.OK
   control.for_each(arguments.names, function(name)
     return request(arguments, method, client.plugin_path(name, action), wanted)
   end, function(value, err)
     if err and not told[err.message] then failures[#failures + 1], told[err.message] = err, true end
-    local came = value and tell(arguments, value, show) or exit_codes.OK
+    local came = value and tell(arguments, value, show, judge) or exit_codes.OK
     if code == exit_codes.OK then code = came end
   end)
   if #failures == 0 then return code end
@@ -157,22 +159,25 @@ end
 -- States that lead to a plugin that is ready, sooner or later.
 local ON_ITS_WAY <const> = { backoff = true, waiting = true, adopting = true }
 
----A plugin after what was done to it: one line, and whether that is what was wanted.
+---Has something done to each plugin that was named: one line tells what came of it.
+---@param arguments table
+---@param action "start"|"stop"|"restart", and a query
 ---@param wanted string state
----@return fun(value: table): integer?
-function control.outcome(wanted)
-  return function(value)
+---@return integer exit_code PLUGIN where one did not come to be as it was wanted
+function control.act(arguments, action, wanted)
+  local function judge(value) return value.state == wanted and exit_codes.OK or exit_codes.PLUGIN end
+  return control.ask_each(arguments, "POST", action, control.types.plugin, function(value)
     local address, reason = value.address, reason_of(value)
     if value.state == wanted then
       local more = reason and ": " .. reason or address and (", %s:%s"):format(address.network, address.string) or ""
       printable.write_stdout(("%s: %s%s\n"):format(value.name, value.state, more))
-      return exit_codes.OK
+      return judge(value)
     end
     local may_wait = wanted == "ready" and ON_ITS_WAY[value.state] and "; --wait waits for it" or ""
     printable.write_stderr(("gantry: plugin '%s' is %s, not %s%s (see gantry why %s%s)\n"):format(value.name,
       value.state, wanted, reason and ": " .. reason or "", value.name, may_wait))
-    return exit_codes.PLUGIN
-  end
+    return judge(value)
+  end, judge)
 end
 
 return control

@@ -9,6 +9,6 @@ return {
   examples = "  gantry stop jwt\n  gantry stop jwt kv",
   configure = function(parser) control.configure(parser, "some") end,
   run = function(arguments)
-    return control.ask_each(arguments, "POST", "stop", control.types.plugin, control.outcome "stopped")
+    return control.act(arguments, "stop", "stopped")
   end,
 }

@@ -9,9 +9,9 @@ local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local listener = require "gantry.plugin.listener"
 local launches = require "gantry.place.launches"
+local leftovers = require "gantry.plugin.leftovers"
 local reattach_data = require "gantry.place.reattach_data"
 local ownership = require "gantry.place.ownership"
-local removal = require "gantry.plugin.removal"
 local rpc = require "gantry.grpc.rpc"
 local runtime_dir = require "gantry.place.runtime_dir"
 local socket_directory = require "gantry.place.socket_directory"
@@ -297,11 +297,8 @@ function attach.clean(plugin)
   local directory = ownerless_directory(plugin.borrowed)
   if not directory then return end
   local found, environment = plugin.borrowed, plugin.options.environment
-  if removal.remove(plugin.engine, plugin.container) then
-    local launched = launches.by_id(plugin.container, environment)
-    local name = launched and launched.container or found.inspected.Name:gsub("^/", "")
-    launches.forget(name, found.directory, environment)
-  end
+  leftovers.take_away(plugin.engine, { Id = plugin.container, Names = { found.inspected.Name },
+    Labels = found.inspected.Config.Labels }, launches.by_id(plugin.container, environment), environment)
   reattach_data.forget(plugin.container, environment)
   socket_directory.remove(directory)
 end

@@ -45,10 +45,10 @@ end
 ---@param options table of garbage.find
 ---@return boolean
 local function is_garbage(container, launch, options)
+  if claims.is_supervised(container, launch, options.environment) then return false end
   -- By now its directory may be that of another launch.
   if claims.is_kept(container, launch) then return options.kept == true end
-  return not claims.is_supervised(container, launch, options.environment)
-    and UNOWNED[ownership.state(container.Labels[LABEL.directory])] == true
+  return UNOWNED[ownership.state(container.Labels[LABEL.directory])] == true
 end
 
 ---@param list gantry.Garbage[]
@@ -143,7 +143,8 @@ function garbage.remove(engine, item, environment)
     end
   end
   if item.kind == "container" then
-    local gone, err = leftovers.take_away(engine, { Id = item.container, State = item.state }, item)
+    local launch = item.keep and launches.of(item.container_name, item.path, environment)
+    local gone, err = leftovers.take_away(engine, { Id = item.container }, launch or nil, environment)
     if not gone then
       if directory then directory:close() end
       return nil, err

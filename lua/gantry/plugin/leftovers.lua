@@ -10,6 +10,7 @@ local claims = require "gantry.plugin.claims"
 local core = require "gantry.core"
 local launches = require "gantry.place.launches"
 local ownership = require "gantry.place.ownership"
+local reattach_data = require "gantry.place.reattach_data"
 local removal = require "gantry.plugin.removal"
 local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
@@ -27,32 +28,48 @@ local function is_live(engine, id)
   if err.status == 404 then return false end
 end
 
----Takes away a container that nobody owns any more. What is to be kept for inspection is only ended.
+---Removes a container, or ends the process of one that is to be kept for inspection.
+---@param engine gantry.Engine
+---@param id string
+---@param record gantry.LaunchRecord?
+---@param environment table<string, string>?
+---@return boolean? gone, gantry.Error? err where it is still there, or runs on
+---@return boolean? removed
+local function end_or_remove(engine, id, record, environment)
+  if not (record and record.keep) then return removal.remove(engine, id) end
+  local sent, err = engine:kill(id, "KILL")
+  if sent == nil and is_live(engine, id) ~= false then return nil, err end
+  launches.drop_credentials(record.container, record.directory, environment)
+  reattach_data.forget(id, environment)
+  return true, nil, false
+end
+
+---Takes away a container that nobody owns any more, and forgets it. What is to be kept for inspection is only ended.
 ---@param engine gantry.Engine
 ---@param container table as the engine lists it
----@param record { keep: boolean? }?
+---@param record gantry.LaunchRecord?
+---@param environment table<string, string>?
 ---@return boolean? gone, gantry.Error? err where it is still there, or runs on
----@return boolean? was_there
-function leftovers.take_away(engine, container, record)
-  if not (record and record.keep) then return removal.remove(engine, container.Id) end
-  local sent, err = engine:kill(container.Id, "KILL")
-  if sent == nil and claims.is_living(container) and is_live(engine, container.Id) ~= false then return nil, err end
-  return true, nil, false
+function leftovers.take_away(engine, container, record, environment)
+  local gone, err = end_or_remove(engine, container.Id, record, environment)
+  if gone and not (record and record.keep) then ownership.forget(container, environment) end
+  return gone, err
 end
 
 ---@param engine gantry.Engine
 ---@param containers table[]
 ---@param own string?
 ---@param records table<string, gantry.LaunchRecord>
+---@param environment table<string, string>?
 ---@param result { removed: string[], corpses: table<string, gantry.Error>, seen: table<string, table> } takes the ids
 --- of those that were there, of those that are dead and stay, and all that are gone
 ---@return boolean? found whether there were any, gantry.Error? err
-local function remove_all(engine, containers, own, records, result)
+local function remove_all(engine, containers, own, records, environment, result)
   local found = false
   for _, container in ipairs(containers) do
     local id, record = container.Id, records[container.Id]
     if id ~= own and not result.corpses[id] and not claims.is_kept(container, record) then
-      local gone, failure, was_there = leftovers.take_away(engine, container, record)
+      local gone, failure, was_there = end_or_remove(engine, id, record, environment)
       if not gone and is_live(engine, id) ~= false then return nil, failure end
       if not gone then result.corpses[id] = failure end
       found = true
@@ -84,7 +101,7 @@ function leftovers.remove(engine, name, directory, options)
     if not containers then return nil, err end
     local free, claimed = claims.may_take(containers, records, directory, options)
     if not free then return nil, claimed end
-    local found, failure = remove_all(engine, containers, options.own, records, result)
+    local found, failure = remove_all(engine, containers, options.own, records, options.environment, result)
     if found == nil then return nil, failure end
     if not found or core.loop.clock() > until_when then
       for _, container in pairs(result.seen) do ownership.forget(container, options.environment) end
@@ -105,8 +122,7 @@ function leftovers.sweep(engine, environment)
     local path, written_down = one.Labels[LABEL.directory], one.Labels[LABEL.unique]
     local _, name = ownership.split(path)
     local directory = name and name == written_down and ownership.lock(path)
-    local gone = directory and leftovers.take_away(engine, one, records[one.Id])
-    if gone and not (records[one.Id] or {}).keep then ownership.forget(one, environment) end
+    local gone = directory and leftovers.take_away(engine, one, records[one.Id], environment)
     if gone then socket_directory.remove(directory) elseif directory then directory:close() end
   end
 end

@@ -5,9 +5,9 @@
 
 local LABEL = require("gantry.engine.container").LABEL
 local claims = require "gantry.plugin.claims"
+local leftovers = require "gantry.plugin.leftovers"
 local ownership = require "gantry.place.ownership"
 local plugins = require "gantry.plugin"
-local removal = require "gantry.plugin.removal"
 local socket_directory = require "gantry.place.socket_directory"
 local store = require "gantry.supervisor.store"
 local task = require "gantry.task"
@@ -17,7 +17,7 @@ local orphans = {}
 ---@class gantry.Orphan
 ---@field name string the plugin's
 ---@field container table as the engine lists it
----@field supervisor string the state directory of the one that is gone
+---@field launch gantry.LaunchRecord
 ---@field directory table? its socket directory, locked
 
 ---Those whose owner is dead. Their locks are held until they are stopped.
@@ -32,8 +32,7 @@ local function take(engine)
     if launch and launch.supervisor and claims.is_living(container) then
       local directory, state = ownership.lock(container.Labels[LABEL.directory])
       if directory or state == "no_directory" then
-        found[#found + 1] = { name = launch.plugin, container = container, supervisor = launch.supervisor,
-          directory = directory }
+        found[#found + 1] = { name = launch.plugin, container = container, launch = launch, directory = directory }
       end
     end
   end
@@ -44,7 +43,7 @@ end
 ---another one runs with it by now, that one sees what became of its plugin.
 ---@param one gantry.Orphan
 local function note(one)
-  local state = store.open(one.supervisor)
+  local state = store.open(one.launch.supervisor)
   if not state then return end
   local record = state:load(one.name)
   if record and record.live and record.live.container == one.container.Id then
@@ -55,19 +54,18 @@ local function note(one)
   state:close()
 end
 
----Stops one in order, or kills it where nobody can speak to it.
+---Stops one in order, or kills it where nobody can speak to it. What is to be kept for inspection stays.
 ---@param engine gantry.Engine
 ---@param one gantry.Orphan
 ---@return boolean? stopped, gantry.Error? err
 local function stop(engine, one)
   local plugin = plugins.attach(one.container.Id, { engine = engine })
   if plugin then plugin:stop() end
-  local gone, err = removal.remove(engine, one.container.Id)
+  local gone, err = leftovers.take_away(engine, one.container, one.launch)
   if not gone then
     if one.directory then one.directory:close() end
     return nil, err
   end
-  ownership.forget(one.container)
   if one.directory then socket_directory.remove(one.directory) end
   note(one)
   return true

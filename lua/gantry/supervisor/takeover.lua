@@ -59,16 +59,6 @@ function takeover.list(engine, root, supervisor)
   return found
 end
 
----@param engine gantry.Engine
----@param container table
----@return boolean? gone, gantry.Error? err
-local function take_away(engine, container)
-  local launch = container.launch
-  local gone, err = leftovers.take_away(engine, container, launch)
-  if gone and not (launch and launch.keep) then ownership.forget(container) end
-  return gone, err
-end
-
 ---Removes a container, and its directory with it, unless another living process owns it. A directory that cannot be
 ---locked holds nothing up: all of them are in the supervisor's own runtime directory, and one plugin has one container.
 ---@param engine gantry.Engine
@@ -77,7 +67,7 @@ end
 function takeover.remove(engine, container)
   local directory, state = ownership.lock(label(container, LABEL.directory))
   if state == "alive" then return false end
-  local gone, err = take_away(engine, container)
+  local gone, err = leftovers.take_away(engine, container, container.launch)
   if directory then socket_directory.remove(directory) end
   return gone == true, err
 end
@@ -152,7 +142,7 @@ end
 ---@return boolean removed, gantry.Error? err where the engine would not
 local function remove_left(unit, container)
   if not unit.plugin then return takeover.remove(unit.supervisor.engine, container) end
-  local gone, err = take_away(unit.supervisor.engine, container)
+  local gone, err = leftovers.take_away(unit.supervisor.engine, container, container.launch)
   return gone == true, err
 end
 

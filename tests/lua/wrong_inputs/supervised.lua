@@ -26,7 +26,7 @@ return {
     { "gantry start app", 4, "plugin 'app' is waiting, not ready", "waits for db (no such policy)", "--wait" },
     { "gantry restart app", 4, "plugin 'app' is waiting, not ready", "waits for db (no such policy)", "--wait" },
     { "gantry start kv app", 4, "kv: ready", "waits for db" },
-    { "gantry start --json app", 0, '"detail":"waits for db (no such policy)"' },
+    { "gantry start --json app", 4, '"detail":"waits for db (no such policy)"' },
     { "gantry start ring", 4, "plugin 'ring' is failed", "dependency cycle" },
     { "gantry start lost", 4, "plugin 'lost' is", "not ready", "gantry why lost" },
     { "gantry start tries", 4, "plugin 'tries' is backoff, not ready", "gantry-no-such-image", "next try in",
