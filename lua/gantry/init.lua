@@ -70,6 +70,7 @@ end
 --- any chunks; also before the launch has answered, when the plugin can be told to pause_output already
 
 ---@class gantry.LaunchOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field unique boolean? whether the plugin gets a name of its own, such as kv-3fa2b1: any number run at once
 ---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
 
 ---@class gantry.AttachOptions: gantry.PluginHandlers

@@ -93,6 +93,18 @@ describe("What is not this launch's", function()
     end)
   end)
 
+  it("is taken away by gantry down --orphans where it has ended since", function()
+    task.run(function()
+      leave_orphan()
+      local engine, id = support.engine(), place:containers()[1].Id
+      assert(engine:kill(id, "KILL"))
+      supervision.eventually("it has ended", function() return not engine:inspect(id).State.Running end)
+      assert.are.equal("", place:run("gc").stdout)
+      assert.are.same({ stopped = { "kv" } }, place:ask("down", "--orphans"))
+      assert.are.same({}, place:containers())
+    end)
+  end)
+
   it("is not ended by gantry down --orphans while its supervisor lives", function()
     task.run(function()
       place:up()

@@ -20,7 +20,7 @@ local orphans = {}
 ---@field launch gantry.LaunchRecord
 ---@field directory table? its socket directory, locked
 
----Those whose owner is dead. Their locks are held until they are stopped.
+---Those whose owner is dead, also where the plugin has ended since. Their locks are held until they are stopped.
 ---@param engine gantry.Engine
 ---@return gantry.Orphan[]? found, gantry.Error? err
 local function take(engine)
@@ -29,7 +29,7 @@ local function take(engine)
   local found = {}
   for _, container in ipairs(containers) do
     local launch = records[container.Id]
-    if launch and launch.supervisor and claims.is_living(container) then
+    if launch and launch.supervisor and claims.is_supervised(container, launch) then
       local directory, state = ownership.lock(container.Labels[LABEL.directory])
       if directory or state == "no_directory" then
         found[#found + 1] = { name = launch.plugin, container = container, launch = launch, directory = directory }
