@@ -51,7 +51,7 @@ _gantry() {
                 ;;
             up)
                 cmd="up"
-                opts="$opts -h --help --engine --state --control --control-group --log-format --log-dir --site --json -v --verbose"
+                opts="$opts -h --help --engine --state --control --control-group --log-format --log-dir --timestamps --no-timestamps --site --json -v --verbose"
                 break
                 ;;
             ps)
@@ -81,7 +81,7 @@ _gantry() {
                 ;;
             logs)
                 cmd="logs"
-                opts="$opts -h --help --control -f --follow -n --lines --json -v --verbose"
+                opts="$opts -h --help --control -f --follow -n --lines --timestamps --no-timestamps --json -v --verbose"
                 break
                 ;;
             why)

@@ -186,6 +186,8 @@ complete -c gantry -n '__fish_gantry_seen_command up' -l control -r -d 'The cont
 complete -c gantry -n '__fish_gantry_seen_command up' -l control-group -r -d 'A group whose members may control it'
 complete -c gantry -n '__fish_gantry_seen_command up' -l log-format -xa 'text json' -d 'text or json: of events and output on standard error'
 complete -c gantry -n '__fish_gantry_seen_command up' -l log-dir -r -d 'Write the plugins\' output to files in here too, a file a plugin, rotated at 10 MiB'
+complete -c gantry -n '__fish_gantry_seen_command up' -l timestamps -d 'Begin each line with its time, as is done on a terminal'
+complete -c gantry -n '__fish_gantry_seen_command up' -l no-timestamps -d 'Leave the time out on a terminal, too'
 complete -c gantry -n '__fish_gantry_seen_command up' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
 complete -c gantry -n '__fish_gantry_seen_command up' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command up' -s v -l verbose -d 'Say more of errors: code and cause'
@@ -219,6 +221,8 @@ complete -c gantry -n '__fish_gantry_seen_command logs' -s h -l help -d 'Show th
 complete -c gantry -n '__fish_gantry_seen_command logs' -l control -r -d 'The control socket of gantry up, instead of the usual one'
 complete -c gantry -n '__fish_gantry_seen_command logs' -s f -l follow -d 'Go on with what it prints from now on, until Ctrl-C'
 complete -c gantry -n '__fish_gantry_seen_command logs' -s n -l lines -r -d 'At most so many of the last lines (200)'
+complete -c gantry -n '__fish_gantry_seen_command logs' -l timestamps -d 'Begin each line with its time, as is done on a terminal'
+complete -c gantry -n '__fish_gantry_seen_command logs' -l no-timestamps -d 'Leave the time out on a terminal, too'
 complete -c gantry -n '__fish_gantry_seen_command logs' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command logs' -s v -l verbose -d 'Say more of errors: code and cause'
 

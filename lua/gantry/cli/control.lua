@@ -3,6 +3,7 @@
 --- cli/control.lua: what the verbs that speak to a running `gantry up` share.
 
 local client = require "gantry.control.client"
+local color = require "gantry.text.color"
 local exit_codes = require "gantry.text.exit_codes"
 local json = require "gantry.json"
 local printable = require "gantry.text.printable"
@@ -41,7 +42,7 @@ end
 ---@param arguments table
 ---@param path string
 ---@param wanted gantry.Type of each value
----@param show fun(value: table): string
+---@param show fun(value: table): string printable lines
 ---@return integer exit_code
 function control.follow(arguments, path, wanted, show)
   local one, err = client.open(arguments.control)
@@ -49,8 +50,10 @@ function control.follow(arguments, path, wanted, show)
   local ok, failure = one:follow(path, wanted, function(value, line)
     if arguments.json then
       io.stdout:write(value and json.line(value) or line .. "\n")
+    elseif value then
+      io.stdout:write(show(value))
     else
-      printable.write_stdout(value and show(value) or line, "\n")
+      printable.write_stdout(line, "\n")
     end
     io.stdout:flush()
   end)
@@ -74,7 +77,8 @@ function control.outcome(wanted)
       printable.write_stdout(("%s: %s%s\n"):format(value.name, value.state, more))
       return exit_codes.OK
     end
-    printable.write_stderr(("gantry: plugin '%s' is %s, not %s%s (see gantry why %s)\n"):format(value.name,
+    io.stderr:write(color.complaint())
+    printable.write_stderr(("plugin '%s' is %s, not %s%s (see gantry why %s)\n"):format(value.name,
       value.state, wanted, more, value.name))
     return exit_codes.PLUGIN
   end

@@ -131,7 +131,7 @@ function cli.options(name)
 end
 
 local function usage_error(text)
-  io.stderr:write("gantry: ", text, "\n")
+  io.stderr:write(require("gantry.text.color").complaint(), text, "\n")
   return exit_codes.USAGE
 end
 

@@ -11,15 +11,15 @@ local gantry = require "gantry"
 local hclog = require "gantry.base.hclog"
 local json = require "gantry.json"
 local log_files = require "gantry.supervisor.log_files"
+local log_text = require "gantry.text.log_text"
+local memory_trim = require "gantry.cli.memory_trim"
+local output_options = require "gantry.cli.output_options"
 local paths = require "gantry.supervisor.paths"
 local policy_options = require "gantry.cli.policy_options"
-local printable = require "gantry.text.printable"
-local progress = require "gantry.text.progress"
 local report = require "gantry.text.report"
 local service_manager = require "gantry.cli.service_manager"
 local supervisor = require "gantry.supervisor"
 local task = require "gantry.task"
-local memory_trim = require "gantry.cli.memory_trim"
 local writer = require "gantry.text.writer"
 
 local STDERR <const> = 2
@@ -41,19 +41,20 @@ function up.configure(parser)
     :default "text"
   parser:option("--log-dir", "Write the plugins' output to files in here too, a file a plugin, rotated at 10 MiB.")
     :argname("DIR")
+  output_options.timestamps(parser)
   policy_options.site(parser)
 end
 
 ---@class gantry.Up
----@field printable fun(text: string): string what events and output go through as text
+---@field text gantry.LogText of events and output
 local Up = {}
 Up.__index = Up
 
 ---What stands in the place of what was not taken from it: `gantry logs` and `gantry why` have the last of it.
 function Up:left_out(bytes)
   local text = ("%d bytes are left out here: the reader is too slow"):format(bytes)
-  if self.options.log_format ~= "json" then return ("gantry: lost: %s\n"):format(text) end
-  return json.line { time = os.time(), kind = "lost", message = text }
+  if self.options.log_format == "json" then return json.line { time = os.time(), kind = "lost", message = text } end
+  return self.text:event { time = os.time(), kind = "lost", text = text }
 end
 
 function Up:event(event)
@@ -61,7 +62,7 @@ function Up:event(event)
     return self.writer:write(json.line { time = event.time, plugin = event.plugin, kind = event.kind,
       message = event.text })
   end
-  self.writer:write(self.printable(("%s: %s: %s\n"):format(event.plugin or "gantry", event.kind, event.text)))
+  self.writer:write(self.text:event(event))
 end
 
 ---@param name string
@@ -80,7 +81,7 @@ end
 ---@param lines string[]
 function Up:show(name, stream, lines)
   if self.files then self.files:add(name, stream, lines) end
-  if self.options.log_format ~= "json" then return self.writer:write(self.printable(progress.output(name, lines))) end
+  if self.options.log_format ~= "json" then return self.writer:write(self.text:output(name, lines)) end
   local out = {}
   for i, line in ipairs(lines) do out[i] = json_line(name, stream, line) end
   self.writer:write(table.concat(out))
@@ -177,7 +178,8 @@ function up.run(arguments)
   -- It lives long and mostly rests: garbage is better given back than kept for speed.
   collectgarbage("incremental", GARBAGE_PAUSE)
   local self = setmetatable({ options = arguments, manager = service_manager.new(),
-    memory_trim = memory_trim.new(), printable = printable.filter(STDERR) }, Up)
+    memory_trim = memory_trim.new(),
+    text = log_text.new(STDERR, output_options.wants_timestamps(arguments)) }, Up)
   self.writer = writer.new(STDERR, { left_out = function(bytes) return self:left_out(bytes) end })
   local ok, err = task.run(function()
     local ended, failure = self:main()
