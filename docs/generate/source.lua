@@ -77,13 +77,6 @@ function source.exit_codes()
   return list
 end
 
----@param shell "bash"|"zsh"|"fish"
----@return string
-function source.completion(shell)
-  local parser = cli.whole_parser()
-  return parser["get_" .. shell .. "_complete"](parser)
-end
-
 source.groups = schema.groups
 source.version = require "gantry.base.version"
 
