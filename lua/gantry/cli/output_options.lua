@@ -2,6 +2,8 @@
 --
 --- cli/output_options.lua: options that the verbs which print plugins' output have in common.
 
+local settings = require "gantry.policy.settings"
+
 local output_options = {}
 
 ---@param parser table of argparse's
@@ -11,10 +13,11 @@ function output_options.timestamps(parser)
 end
 
 ---@param arguments table
----@return boolean? wanted nil where it is not said
+---@return boolean? wanted nil where nobody says
 function output_options.wants_timestamps(arguments)
   if arguments.no_timestamps then return false end
-  return arguments.timestamps
+  if arguments.timestamps then return true end
+  return settings.get "timestamps"
 end
 
 return output_options

@@ -18,6 +18,7 @@ local paths = require "gantry.supervisor.paths"
 local policy_options = require "gantry.cli.policy_options"
 local report = require "gantry.text.report"
 local service_manager = require "gantry.cli.service_manager"
+local settings = require "gantry.policy.settings"
 local supervisor = require "gantry.supervisor"
 local task = require "gantry.task"
 local writer = require "gantry.text.writer"
@@ -37,8 +38,8 @@ function up.configure(parser)
   parser:option("--state", "Where it keeps what must outlive it, instead of the usual place."):argname("DIR")
   parser:option("--control", "The control socket, instead of the usual one."):argname("PATH")
   parser:option("--control-group", "A group whose members may control it."):argname("GROUP")
-  parser:option("--log-format", "text or json: of events and output on standard error."):choices { "text", "json" }
-    :default "text"
+  parser:option("--log-format", "text or json: of events and output on standard error. Text where left out.")
+    :choices { "text", "json" }
   parser:option("--log-dir", "Write the plugins' output to files in here too, a file a plugin, rotated at 10 MiB.")
     :argname("DIR")
   output_options.timestamps(parser)
@@ -116,6 +117,9 @@ function Up:serve()
     descriptor = self.manager:descriptor() })
   if not server then return nil, err end
   self.server = server
+  if not server.path then return true end
+  local noted, unnoted = self.supervisor.store:save_control(server.path)
+  if not noted then self.supervisor:tell("warning", "the control socket cannot be noted: " .. unnoted.message) end
   return true
 end
 
@@ -174,7 +178,11 @@ function Up:main()
   return ok, failure
 end
 
+---Options that are left out are settings, but for those of which others know.
+local OF_SETTINGS = { "control_group", "log_format", "log_dir" }
+
 function up.run(arguments)
+  for _, name in ipairs(OF_SETTINGS) do arguments[name] = arguments[name] or settings.get(name) end
   -- It lives long and mostly rests: garbage is better given back than kept for speed.
   collectgarbage("incremental", GARBAGE_PAUSE)
   local self = setmetatable({ options = arguments, manager = service_manager.new(),
