@@ -171,10 +171,12 @@ function Console:evaluate(text)
   self.running = nil
   -- A chunk that never waits is ended before the loop has heard of Ctrl-C.
   self.heard = core.signals.pending "INT"
+  if self.session.over then self.leaving = true end
   if result.err ~= nil then return self:write_error(result.err) end
   local shown, failure = self.session:show(result.values)
   if failure then return self:write_error(failure) end
   if shown then self:write(shown) end
+  if result.hint then self:notice(result.hint .. "\n") end
   local name = chunk.lone_local(text)
   if name then self:notice(("a local ends with its line; %s = … keeps it\n"):format(name)) end
 end
