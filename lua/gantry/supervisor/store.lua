@@ -129,6 +129,7 @@ function Store:save_control(path)
 end
 
 function Store:close()
+  os.remove(paths.control_record(self.directory))
   self.lock:close()
 end
 
