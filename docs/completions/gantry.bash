@@ -13,13 +13,19 @@ _gantry() {
   COMPREPLY=()
   while IFS=$'\t' read -r candidate _; do
     case $candidate in
-      :files) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "${current#"$kept"}") ;;
-      :directories) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "${current#"$kept"}") ;;
+      :directories) compopt -o dirnames ;;
+      :files)
+        if [ ${#COMPREPLY[@]} = 0 ]; then
+          compopt -o default # by bash itself, which knows quotes
+        else
+          mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "${current#"$kept"}")
+          compopt -o filenames
+        fi
+        ;;
       :) ;;
       *) COMPREPLY+=("${candidate#"$kept"}") ;;
     esac
-    [[ $candidate != :?* ]] || compopt -o filenames 2>/dev/null
-  done < <("$1" __complete "${words[@]:1}" 2>/dev/null)
+  done < <("${1/#\~/$HOME}" __complete "${words[@]:1}" 2>/dev/null)
 }
 
 complete -F _gantry gantry

@@ -5,7 +5,8 @@
 function __gantry_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)
-    for line in ($words[1] __complete $words[2..-1] "$current" 2>/dev/null)
+    set -l gantry (string replace -r '^~' $HOME $words[1])
+    for line in ($gantry __complete $words[2..-1] "$current" 2>/dev/null)
         switch $line
             case :files
                 __fish_complete_path "$current"

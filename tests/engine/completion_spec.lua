@@ -64,6 +64,7 @@ for name, shell in pairs(SHELLS) do
         place:await_state("jwt-auth", "ready")
         open()
         becomes("gantry simu", "gantry simulate")
+        becomes(support.executable .. " simu", support.executable .. " simulate")
         becomes("gantry logs --fol", "gantry logs --follow")
         becomes("gantry up --log-format j", "gantry up --log-format json")
         becomes("gantry up --log-format=j", "gantry up --log-format=json")
@@ -73,6 +74,9 @@ for name, shell in pairs(SHELLS) do
         local check = "gantry check " .. place.root
         becomes(check .. "/pol", check .. "/policies/")
         becomes(check .. "/policies/jw", check .. "/policies/jwt-auth.lua")
+        assert(os.execute(("mkdir '%s/a folder' && touch '%s/a folder/one.lua'"):format(place.root, place.root)))
+        becomes(check .. "/a", check .. "/a\\ folder/")
+        becomes("gantry up " .. place.root .. "/po", "gantry up " .. place.root .. "/policies/")
       end)
     end)
 

@@ -14,7 +14,8 @@ local words = require "gantry.base.words"
 local settings = {}
 
 local OF_MACHINE <const> = "/etc/gantry/gantry.lua"
-local MISSING <const> = { [2] = true, [20] = true } -- ENOENT, ENOTDIR
+-- ENOENT, ENOTDIR; and EACCES: what lies in a folder that is closed to this user is not for them.
+local NOT_THERE <const> = { [2] = true, [20] = true, [13] = true }
 
 local path = types.string { one_line = true, text = "a path", check = function(text)
   if text:sub(1, 1) == "/" or home.wanted(text) then return text end
@@ -104,7 +105,7 @@ local read_before = {}
 local function read(file)
   if read_before[file] then return read_before[file] end
   local status, missing = core.system.stat(file)
-  if not status and MISSING[missing.os_error] then return {} end
+  if not status and NOT_THERE[missing.os_error] then return {} end
   local loader = require("gantry.policy.loader").new(file, {})
   local content, err = loader:read(file)
   local chunk, ok, values
