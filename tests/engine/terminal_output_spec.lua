@@ -78,6 +78,7 @@ describe("the output of supervised plugins", function()
       place:await_state("kv", "ready")
       assert.matches("\nhello\n", place:run("logs", "kv").stdout)
       assert.matches("\n" .. TIME .. " hello\n", place:run("logs", "--timestamps", "kv").stdout)
+      assert.matches("\nhello\n", place:run("logs", "--timestamps", "--no-timestamps", "kv").stdout)
     end)
   end)
 

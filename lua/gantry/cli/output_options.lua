@@ -9,14 +9,13 @@ local output_options = {}
 ---@param parser table of argparse's
 function output_options.timestamps(parser)
   parser:flag("--timestamps", "Begin each line with its time, as is done on a terminal.")
-  parser:flag("--no-timestamps", "Leave the time out on a terminal, too.")
+  parser:flag("--no-timestamps", "Leave the time out on a terminal, too."):target("timestamps"):action "store_false"
 end
 
 ---@param arguments table
 ---@return boolean? wanted nil where nobody says
 function output_options.wants_timestamps(arguments)
-  if arguments.no_timestamps then return false end
-  if arguments.timestamps then return true end
+  if arguments.timestamps ~= nil then return arguments.timestamps end
   return settings.get "timestamps"
 end
 
