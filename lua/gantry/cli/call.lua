@@ -4,6 +4,7 @@
 --- one that runs already, by its name, and leaves it running. What a method streams is printed one message a line. A
 --- signal ends the call and stops the plugin; a second one at once.
 
+local color = require "gantry.text.color"
 local core = require "gantry.core"
 local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
@@ -48,7 +49,7 @@ end
 ---@param text string
 ---@return integer
 local function usage(text)
-  io.stderr:write("gantry: ", text, " (see gantry call --help)\n")
+  io.stderr:write(color.complaint(), text, " (see gantry call --help)\n")
   return exit_codes.USAGE
 end
 

@@ -3,6 +3,7 @@
 --- cli/control.lua: what the verbs that speak to a running `gantry up` share.
 
 local client = require "gantry.control.client"
+local color = require "gantry.text.color"
 local errors = require "gantry.base.errors"
 local exit_codes = require "gantry.text.exit_codes"
 local json = require "gantry.json"
@@ -126,7 +127,7 @@ end
 ---@param arguments table
 ---@param path string
 ---@param wanted gantry.Type of each value
----@param show fun(value: table): string
+---@param show fun(value: table): string printable lines
 ---@return integer exit_code
 function control.follow(arguments, path, wanted, show)
   local one, err = client.open(arguments.control)
@@ -134,8 +135,10 @@ function control.follow(arguments, path, wanted, show)
   local ok, failure = one:follow(path, wanted, function(value, line)
     if arguments.json then
       io.stdout:write(value and json.line(value) or line .. "\n")
+    elseif value then
+      io.stdout:write(show(value))
     else
-      printable.write_stdout(value and show(value) or line, "\n")
+      printable.write_stdout(line, "\n")
     end
     return io.stdout:flush() ~= nil
   end)
@@ -174,8 +177,9 @@ function control.act(arguments, action, wanted)
       return judge(value)
     end
     local may_wait = wanted == "ready" and ON_ITS_WAY[value.state] and "; --wait waits for it" or ""
-    printable.write_stderr(("gantry: plugin '%s' is %s, not %s%s (see gantry why %s%s)\n"):format(value.name,
-      value.state, wanted, reason and ": " .. reason or "", value.name, may_wait))
+    io.stderr:write(color.complaint())
+    printable.write_stderr(("plugin '%s' is %s, not %s%s (see gantry why %s%s)\n"):format(value.name, value.state,
+      wanted, reason and ": " .. reason or "", value.name, may_wait))
     return judge(value)
   end, judge)
 end

@@ -105,43 +105,15 @@ function cli.parser(name)
   return verb_parser(name, cli.verb(name))
 end
 
----All verbs as one parser, for the shells' completions.
----@return table parser of argparse's
-function cli.whole_parser()
-  local whole = argparse("gantry")
-  for _, name in ipairs(verb_names()) do
-    local verb = cli.verb(name)
-    local command = whole:command(name, find_verb(name)[2])
-    verb.configure(command)
-    add_common(command)
-  end
-  return whole
-end
-
 ---A verb's options and arguments, for the manual.
 ---@param name string
----@return { name: string, text: string }[]
+---@return gantry.Taken[]
 function cli.options(name)
-  local recorder, list = {}, {}
-  local function keep(_, spelt, text)
-    local one = { name = spelt, text = text or "" }
-    list[#list + 1] = one
-    -- Whatever else is said of it, such as how often it may stand.
-    return setmetatable({ hidden = function(self) one.hidden = true return self end }, {
-      __index = function() return function(self) return self end end })
-  end
-  recorder.argument, recorder.option, recorder.flag = keep, keep, keep
-  setmetatable(recorder, { __index = function() return function(self) return self end end })
-  cli.verb(name).configure(recorder)
-  local shown = {}
-  for _, one in ipairs(list) do
-    if not one.hidden then shown[#shown + 1] = one end
-  end
-  return shown
+  return require("gantry.cli.takes").of(cli.verb(name).configure)
 end
 
 local function usage_error(text)
-  io.stderr:write("gantry: ", text, "\n")
+  io.stderr:write(require("gantry.text.color").complaint(), text, "\n")
   return exit_codes.USAGE
 end
 
@@ -179,6 +151,19 @@ local function unknown_verb(name)
     or near and ("; did you mean '%s'?"):format(near) or ""))
 end
 
+---@param ... string __complete, and the words after `gantry`
+---@return integer exit_code
+local function complete(...)
+  local verbs = {}
+  for _, group in ipairs(GROUPS) do table.move(group.verbs, 1, #group.verbs, #verbs + 1, verbs) end
+  return require("gantry.cli.complete").run({ select(2, ...) }, { verbs = verbs, configure = function(name)
+    return find_verb(name) and function(parser)
+      cli.verb(name).configure(parser)
+      add_common(parser)
+    end
+  end })
+end
+
 ---The whole command.
 ---@param ... string its arguments
 ---@return integer exit_code
@@ -195,6 +180,7 @@ function cli.main(...)
   end
   if name == "--version" then name = "version" end
   if name == "repl-guardian" then return require("gantry.repl.guardian").main() end -- gantry itself calls this
+  if name == "__complete" then return complete(...) end -- the shells call this
   if find_verb(name) then return run_verb(name, table.unpack(words, 2)) end
   return unknown_verb(name)
 end

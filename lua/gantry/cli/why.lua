@@ -3,8 +3,10 @@
 --- cli/why.lua: `gantry why`: what happened to a plugin, and why what was done about it was done.
 
 local control = require "gantry.cli.control"
-local printable = require "gantry.text.printable"
+local log_text = require "gantry.text.log_text"
 local words = require "gantry.base.words"
+
+local STDOUT <const> = 1
 
 ---@param time number
 ---@return string with the day where it is another one
@@ -15,9 +17,10 @@ end
 
 ---@param value table
 local function print_entries(value)
+  local text = log_text.new(STDOUT)
   for _, entry in ipairs(value.entries) do
-    printable.write_stdout(("%s  %s  %s\n"):format(clock_time(entry.time), words.pad(entry.kind, 8),
-      entry.text))
+    io.stdout:write(("%s  %s  %s\n"):format(clock_time(entry.time), text:kind(entry.kind, words.pad(entry.kind, 8)),
+      text.printable(entry.text)))
   end
 end
 

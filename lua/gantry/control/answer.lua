@@ -29,8 +29,8 @@ answer.types = {
   reload = object { plugins = list(object {}), findings = list(text) },
   down = object { stopped = list(text) },
   event = object { time = time, kind = text, text = text, plugin = maybe_text },
-  log = object { line = text, level = maybe_text, module = maybe_text, message = maybe_text,
-    fields = optional(object {}) },
+  log = object { line = text, time = optional(time), generation = count, level = maybe_text, module = maybe_text,
+    message = maybe_text, fields = optional(object {}) },
 }
 
 ---@param value any

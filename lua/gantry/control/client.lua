@@ -19,18 +19,28 @@ local CONNECT_TIMEOUT <const> = 10
 local LONGEST_VALUE <const> = 16 * 1024 * 1024
 
 ---@class gantry.ControlClient
+---@field places string[] sockets that may be the supervisor's
+---@field place integer of the one in use
 local Client = {}
 Client.__index = Client
 
----@param path string? of the socket
----@return gantry.ControlClient?, gantry.Error?
-function client.open(path)
-  path = path or paths.control()
+---@param self gantry.ControlClient
+---@return boolean? ok, gantry.Error? err
+local function open_place(self)
   local module, missing = c_module.load "http"
   if not module then return nil, missing end
-  local http, err = module.new(task.loop(), { url = "http://gantry", unix_socket = path })
-  if not http then return nil, err end
-  return setmetatable({ http = http, path = path }, Client)
+  local http, err = module.new(task.loop(), { url = "http://gantry", unix_socket = self.places[self.place] })
+  self.http = http
+  return http ~= nil, err
+end
+
+---@param path string? of the socket; where a `gantry up` is expected, where nil
+---@return gantry.ControlClient?, gantry.Error?
+function client.open(path)
+  local self = setmetatable({ places = path and { path } or paths.controls(), place = 1 }, Client)
+  local ok, err = open_place(self)
+  if not ok then return nil, err end
+  return self
 end
 
 local ENOENT <const>, EACCES <const>, ECONNREFUSED <const> = 2, 13, 111
@@ -53,19 +63,37 @@ local function who_may(path)
     :format(group, group)
 end
 
+---@param err gantry.Error
+---@return boolean
+local function nobody_listens(err)
+  return err.os_error == ENOENT or err.os_error == ECONNREFUSED
+end
+
 ---@param self gantry.ControlClient
 ---@param err gantry.Error
 ---@return gantry.Error
 local function unreachable(self, err)
-  if err.os_error == ENOENT or err.os_error == ECONNREFUSED then
+  if nobody_listens(err) then
     return errors.new("NOT_SUPERVISING", ("no gantry up is running: nobody listens on %s; start it with "
-      .. "`gantry up DIR`, or name its socket with --control"):format(self.path), { cause = err })
+      .. "`gantry up DIR`, or name its socket with --control"):format(self.places[1]), { cause = err })
   end
+  local path = self.places[self.place]
   if err.os_error == EACCES then
-    return errors.new("CONTROL_PERMISSION", ("permission denied on the control socket %s; %s"):format(self.path,
-      who_may(self.path)), { cause = err })
+    return errors.new("CONTROL_PERMISSION", ("permission denied on the control socket %s; %s"):format(path,
+      who_may(path)), { cause = err })
   end
-  return err:wrap("speak to gantry up at " .. self.path)
+  return err:wrap("speak to gantry up at " .. path)
+end
+
+---Turns to the next place, where nobody listens at this one.
+---@param self gantry.ControlClient
+---@param err gantry.Error
+---@return boolean turned
+local function next_place(self, err)
+  if not nobody_listens(err) or self.place == #self.places then return false end
+  self.http:close()
+  self.place = self.place + 1
+  return open_place(self) == true
 end
 
 ---@param body string
@@ -79,6 +107,7 @@ local function refusal(body, status)
   return errors.new("CONTROL_FAILED", ("gantry up answered with status %d"):format(status), { status = status })
 end
 
+---@param self gantry.ControlClient
 ---@param method string
 ---@param path string
 ---@param on_data (fun(bytes: string): boolean?)? gives false where it wants no more
@@ -102,7 +131,10 @@ local function exchange(self, method, path, on_data)
     }
     return function() request:cancel() end
   end)
-  if not response then return nil, unreachable(self, err) end
+  if not response then
+    if next_place(self, err) then return exchange(self, method, path, on_data) end
+    return nil, unreachable(self, err)
+  end
   if response.status ~= 200 then return nil, refusal(response.body or table.concat(refused), response.status) end
   return response
 end
@@ -115,7 +147,7 @@ function Client:call(method, path, wanted)
   local response, err = exchange(self, method, path)
   if not response then return nil, err end
   local value, broken = json.decode(response.body or "")
-  if value == nil then return nil, broken:wrap("the answer of gantry up at " .. self.path) end
+  if value == nil then return nil, broken:wrap("the answer of gantry up at " .. self.places[self.place]) end
   return answers.read(value, wanted, path)
 end
 

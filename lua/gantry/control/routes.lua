@@ -42,8 +42,9 @@ end
 ---@return table
 local function log_line(entry, name)
   local parsed = hclog.parse(entry.line)
-  return { time = entry.time, plugin = name, stream = entry.stream, line = entry.line, level = parsed.level,
-    module = parsed.module, message = parsed.message, fields = next(parsed.fields) and parsed.fields or nil }
+  return { time = entry.time, plugin = name, generation = entry.generation, stream = entry.stream, line = entry.line,
+    level = parsed.level, module = parsed.module, message = parsed.message,
+    fields = next(parsed.fields) and parsed.fields or nil }
 end
 
 ---@param what string in the plural

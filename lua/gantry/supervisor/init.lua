@@ -127,7 +127,7 @@ end
 ---@param stream "stdout"|"stderr"
 ---@param lines string[]
 function Supervisor:take_lines(one, stream, lines)
-  guard.call(one, one.log.add, one.log, stream, lines)
+  guard.call(one, one.log.add, one.log, stream, lines, one.restart.generation)
   if self.options.on_lines then guard.call(one, self.options.on_lines, one.name, stream, lines) end
 end
 

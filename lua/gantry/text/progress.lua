@@ -60,7 +60,7 @@ end
 ---@param name string the plugin's
 ---@param lines string[] of its output
 ---@return string text each line with the name before it, and a log line of hclog's as text
-function progress.output(name, lines)
+local function output(name, lines)
   local prefix, out = name .. ": ", {}
   for i, line in ipairs(lines) do
     local as_json = line:byte() == 0x7b -- "{": perhaps hclog's
@@ -74,7 +74,7 @@ end
 ---@param write fun(text: string)
 ---@return gantry.LineSplitter
 function progress.log(name, write)
-  return line_splitter.new(function(_, lines) write(progress.output(name, lines)) end)
+  return line_splitter.new(function(_, lines) write(output(name, lines)) end)
 end
 
 return progress
