@@ -3,6 +3,7 @@
  * lua_files.c: gantry.core.files: directories, files replaced in one step, and locks. */
 #include "core/files/copy.h"
 #include "core/files/files.h"
+#include "lua/lua_file.h"
 #include "lua/lua_options.h"
 
 #include <errno.h>
@@ -207,6 +208,7 @@ static int lock_close(lua_State *L)
 static const luaL_Reg methods[] = {{"close", lock_close}, {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"make_directory", files_make_directory},
                                      {"list", files_list},
+                                     {"open", lua_gantry_files_open},
                                      {"read", files_read},
                                      {"replace", files_replace},
                                      {"copy", files_copy},
@@ -216,6 +218,7 @@ static const luaL_Reg functions[] = {{"make_directory", files_make_directory},
 int lua_gantry_open_files(lua_State *L)
 {
     lua_gantry_make_type(L, LOCK, methods);
+    lua_gantry_make_file_type(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -8,6 +8,7 @@ local name <const>, n <const> = ...
 local core <const> = require "gantry.core"
 local core_certificate <const> = require "gantry.core.certificate"
 local core_control <const> = require "gantry.core.control"
+local core_digest <const> = require "gantry.core.digest"
 local core_grpc <const> = require "gantry.core.grpc"
 local core_http <const> = require "gantry.core.http"
 local folder = os.tmpname()
@@ -131,6 +132,18 @@ end
 
 function scenarios.certificate()
   return function() assert(core_certificate.generate()) end
+end
+
+---Files: read, hashed, and on their way.
+function scenarios.digest()
+  return function()
+    assert(core.files.replace(folder .. "/hashed", "bytes"))
+    local file <close> = assert(core.files.open(folder .. "/hashed"))
+    assert(file:read(0, 9) == "bytes" and file:stamp())
+    local digest = assert(core_digest.new())
+    assert(digest:add_file(file, 0, 9))
+    assert(core_digest.body { before = "a", file = file, size = 5, sha256 = digest:hex(), after = "b" })
+  end
 end
 
 function scenarios.socket_dir()
