@@ -6,9 +6,11 @@
 ---What a policy returns; see docs/policy.md.
 ---@class gantry.PolicyFields
 ---@field name string? The plugin's name; the policy file's name without .lua where left out.
----@field image string The image; a registry with a port, a tag and a digest may be part of it.
+---@field image string? The image; a registry with a port, a tag and a digest may be part of it.
+---@field binary string? The plugin's own file, instead of an image: it runs in a container of that one file.
+---@field libraries boolean? Gives a dynamic binary this machine's loader and libraries, read-only.
 ---@field tag string? The image's tag; latest where neither this nor the image has one.
----@field sha256 string? Pin: the image's id or repository digest must be this, or nothing is started.
+---@field sha256 string? Pin: the image's id or repository digest, or the SHA-256 of the binary, must be this.
 ---@field pull ("never"|"missing"|"always")? When the image is fetched from its registry: never, where the engine lacks it, or at each launch.
 ---@field entrypoint string[]? Program and first arguments, instead of the image's entrypoint.
 ---@field args string[]? Arguments, instead of the image's command.
@@ -95,7 +97,7 @@ function gantry.load(path, options) end
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
 ---@param options table? as for launch; offline = true asks no engine: what it is says `ctx`, and the image is believed
----@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
+---@return table? plan name, image, image_id, directory, api, engine, request; of a binary its path and sha256; site:  what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options) end
 
@@ -227,9 +229,10 @@ function Docker:describe() end
 
 ---All containers, running or not, that carry every one of these labels.
 ---@param labels table<string, string|true> true: whatever its value
+---@param image string? only those of this image
 ---@return table[]? containers Id, Names, State, Labels, Created
 ---@return gantry.Error?
-function Docker:list(labels) end
+function Docker:list(labels, image) end
 
 ---Ends all that is in flight and drops the connections.
 function Docker:close() end

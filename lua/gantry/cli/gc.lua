@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- cli/gc.lua: `gantry gc`: removes what killed gantries left behind.
+--- cli/gc.lua: `gantry gc`: removes what killed gantries left behind, and images of binaries that no policy names.
 
 local corpses = require "gantry.supervisor.corpses"
 local exit_codes = require "gantry.text.exit_codes"
@@ -12,7 +12,7 @@ local report = require "gantry.text.report"
 local runtime_dir = require "gantry.place.runtime_dir"
 
 local gc = {
-  summary = "Remove containers and socket directories that no living gantry owns.",
+  summary = "Remove what no living gantry owns: containers, socket directories, images of binaries.",
   examples = "  gantry gc --dry-run\n  gantry gc",
 }
 

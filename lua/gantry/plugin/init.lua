@@ -48,6 +48,7 @@ Plugin.__index = Plugin
 ---@field engine gantry.Engine
 ---@field name string? instead of the policy's
 ---@field runtime_dir string? instead of the usual one
+---@field policy string? the path of the policy that this is
 ---@field environment table<string, string>? the caller's, for pass_env; the process's own where nil
 ---@field on_event fun(kind: string, fields: table)? progress: image, leftovers, corpse, warning, created, ready, exit
 ---@field on_output fun(stream: "stdout"|"stderr", bytes: string, plugin: gantry.Plugin)? the plugin's output, in
@@ -259,13 +260,14 @@ end
 ---What a launch would ask of the engine.
 ---@param config gantry.Config
 ---@param options gantry.LaunchOptions
----@return table? plan { name, image, image_id, directory, request }
+---@return table? plan { name, image, image_id, directory, request }, and of a binary its path and sha256
 ---@return gantry.Error? err
 function plugin.plan(config, options)
   local self = new(config, options)
   local request, err = launch.plan(self)
   if not request then return nil, err end
-  return { name = self.name, image = self.reference, image_id = self.image.Id, directory = self.root .. "/"
+  return { name = self.name, image = self.reference, image_id = self.image.Id, binary = config.binary,
+    sha256 = self.binary_sha256, directory = self.root .. "/"
     .. self.name,
     api = self.engine.api, engine = self.engine.endpoint.name, request = masking.request(request) }
 end

@@ -21,6 +21,8 @@ list("engine", [[
   HTTP_TLS_FILE HTTP_TLS_NAME HTTP_TLS_REFUSED HTTP_TLS_UNTRUSTED RESPONSE_TOO_LARGE STOP_FAILED STREAM_CORRUPT]],
   blame.CODES)
 list("image", [[
+  BINARY_ARCHITECTURE BINARY_CHANGED BINARY_DYNAMIC BINARY_LIBRARY_MISSING BINARY_NOT_A_FILE BINARY_NOT_A_PROGRAM
+  BINARY_NOT_FOUND BINARY_NOT_LOADED BINARY_PIN_MISMATCH BINARY_TOO_LARGE BINARY_UNREADABLE FILE_CHANGED
   IMAGE_NOT_FOUND IMAGE_PIN_MISMATCH IMAGE_PULL_FAILED REGISTRY_AUTH REGISTRY_FAILED REGISTRY_HELPER]], blame.CODES)
 list("policy", [[
   CGROUP_PARENT COOKIE_UNKNOWN CONFIG_INVALID CWD_IS_ROOT ENGINE_REFUSED ENV_FILE_INVALID FOLDER_HIDDEN
@@ -70,8 +72,8 @@ local HIGHEST_GRPC <const> = 16
 -- Where an engine answers with a status, it says itself whether the request was at fault.
 local FIRST_SERVER_ERROR <const> = 500
 -- For codes of a later version.
-local FAMILIES <const> = { ENGINE = "engine", HTTP = "engine", IMAGE = "image", REGISTRY = "image", POLICY = "policy",
-  HANDSHAKE = "plugin", GRPC = "plugin" }
+local FAMILIES <const> = { ENGINE = "engine", HTTP = "engine", BINARY = "image", IMAGE = "image",
+  REGISTRY = "image", POLICY = "policy", HANDSHAKE = "plugin", GRPC = "plugin" }
 -- What passes by itself: EAGAIN, EIO, ENOMEM, ENFILE, EMFILE, ENOSPC.
 local PASSING <const> = { [11] = true, [5] = true, [12] = true, [23] = true, [24] = true, [28] = true }
 

@@ -62,7 +62,8 @@ end
 ---@return gantry.LaunchOptions
 function generation.launch_options(unit, release)
   return {
-    engine = unit.supervisor.engine, name = unit.name, runtime_dir = unit.supervisor.runtime_dir,
+    engine = unit.supervisor.engine, name = unit.name, policy = unit.policy.path,
+    runtime_dir = unit.supervisor.runtime_dir,
     keeps_container = true, deaths = unit.supervisor.deaths,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
     on_output = function(stream, bytes) guard.call(unit, unit.output.feed, unit.output, stream, bytes) end,
