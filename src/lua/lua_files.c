@@ -2,6 +2,7 @@
  *
  * lua_files.c: gantry.core.files: directories, files replaced in one step, and locks. */
 #include "core/files/copy.h"
+#include "core/files/durable.h"
 #include "core/files/files.h"
 #include "lua/lua_file.h"
 #include "lua/lua_options.h"
@@ -182,6 +183,44 @@ static int files_copy(lua_State *L)
     return 1;
 }
 
+/* files.create(path, bytes, { mode, user, group }) -> true | nil, err: see durable.h */
+static int files_create(lua_State *L)
+{
+    struct gantry_durable_file file = {.path = lua_gantry_check_text(L, 1)};
+    size_t count;
+    const char *bytes = luaL_checklstring(L, 2, &count);
+    struct gantry_error err;
+
+    luaL_checktype(L, 3, LUA_TTABLE);
+    file.mode = (mode_t)lua_gantry_get_integer(L, 3, "mode", 0, 07777, 0600);
+    file.user = (uid_t)lua_gantry_get_integer(L, 3, "user", 0, (uid_t)-2, -1);
+    file.group = (gid_t)lua_gantry_get_integer(L, 3, "group", 0, (gid_t)-2, -1);
+    if (gantry_durable_create(&file, bytes, count, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int files_link(lua_State *L) /* from, to -> true | nil, err: see durable.h */
+{
+    struct gantry_error err;
+
+    if (gantry_durable_link(lua_gantry_check_text(L, 1), lua_gantry_check_text(L, 2), &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int files_rename(lua_State *L) /* from, to -> true | nil, err: see durable.h */
+{
+    struct gantry_error err;
+
+    if (gantry_durable_rename(lua_gantry_check_text(L, 1), lua_gantry_check_text(L, 2), &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static int files_lock(lua_State *L) /* path -> lock | nil, err */
 {
     const char *path = lua_gantry_check_text(L, 1);
@@ -212,6 +251,9 @@ static const luaL_Reg functions[] = {{"make_directory", files_make_directory},
                                      {"read", files_read},
                                      {"replace", files_replace},
                                      {"copy", files_copy},
+                                     {"create", files_create},
+                                     {"link", files_link},
+                                     {"rename", files_rename},
                                      {"lock", files_lock},
                                      {NULL, NULL}};
 
