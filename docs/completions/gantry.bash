@@ -39,6 +39,16 @@ _gantry() {
                 opts="$opts -h --help --json -v --verbose"
                 break
                 ;;
+            wrap)
+                cmd="wrap"
+                opts="$opts -h --help --opentofu --terraform --packer --grafana --force --json -v --verbose"
+                break
+                ;;
+            unwrap)
+                cmd="unwrap"
+                opts="$opts -h --help --opentofu --terraform --packer --grafana --json -v --verbose"
+                break
+                ;;
             host)
                 cmd="host"
                 opts="$opts -h --help --json -v --verbose"
@@ -129,7 +139,7 @@ _gantry() {
 
     case "$cmd" in
         '')
-            COMPREPLY=($(compgen -W "run plan call check test exec host simulate up ps start stop restart reload logs why events reattach down repl doctor gc version" -- "$cur"))
+            COMPREPLY=($(compgen -W "run plan call check test exec wrap unwrap host simulate up ps start stop restart reload logs why events reattach down repl doctor gc version" -- "$cur"))
             ;;
         'run')
             case "$prev" in

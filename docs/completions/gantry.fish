@@ -22,6 +22,12 @@ function __fish_gantry_print_command
             case exec
                 set cmd $cmd exec
                 break
+            case wrap
+                set cmd $cmd wrap
+                break
+            case unwrap
+                set cmd $cmd unwrap
+                break
             case host
                 set cmd $cmd host
                 break
@@ -96,6 +102,8 @@ complete -c gantry -n '__fish_gantry_using_command' -xa 'call' -d 'launch a plug
 complete -c gantry -n '__fish_gantry_using_command' -xa 'check' -d 'check policies'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'test' -d 'run the tests of policies'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'exec' -d 'stand in for a plugin\'s binary, for OpenTofu, Vault and other hosts'
+complete -c gantry -n '__fish_gantry_using_command' -xa 'wrap' -d 'put policies in the place of plugins\' binaries'
+complete -c gantry -n '__fish_gantry_using_command' -xa 'unwrap' -d 'put the binaries back'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'host' -d 'run such a host with a private temporary directory'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'simulate' -d 'show what a policy would decide when its plugin ends'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'up' -d 'keep the plugins of a directory of policies running'
@@ -158,6 +166,21 @@ complete -c gantry -n '__fish_gantry_seen_command test' -s v -l verbose -d 'Say 
 complete -c gantry -n '__fish_gantry_seen_command exec' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command exec' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command exec' -s v -l verbose -d 'Say more of errors: code and cause'
+
+complete -c gantry -n '__fish_gantry_seen_command wrap' -s h -l help -d 'Show this help message and exit'
+complete -c gantry -n '__fish_gantry_seen_command wrap' -l opentofu -l terraform -d 'PATH names the providers of working directories, or of mirrors (default: .)'
+complete -c gantry -n '__fish_gantry_seen_command wrap' -l packer -d 'PATH names the plugins below folders (default: $PACKER_PLUGIN_PATH, or ~/.config/packer/plugins)'
+complete -c gantry -n '__fish_gantry_seen_command wrap' -l grafana -d 'PATH names the plugins below folders (default: $GF_PATHS_PLUGINS, or /var/lib/grafana/plugins)'
+complete -c gantry -n '__fish_gantry_seen_command wrap' -l force -d 'Also what shows no sign of being a plugin'
+complete -c gantry -n '__fish_gantry_seen_command wrap' -l json -d 'Print for programs'
+complete -c gantry -n '__fish_gantry_seen_command wrap' -s v -l verbose -d 'Say more of errors: code and cause'
+
+complete -c gantry -n '__fish_gantry_seen_command unwrap' -s h -l help -d 'Show this help message and exit'
+complete -c gantry -n '__fish_gantry_seen_command unwrap' -l opentofu -l terraform -d 'PATH names the providers of working directories, or of mirrors (default: .)'
+complete -c gantry -n '__fish_gantry_seen_command unwrap' -l packer -d 'PATH names the plugins below folders (default: $PACKER_PLUGIN_PATH, or ~/.config/packer/plugins)'
+complete -c gantry -n '__fish_gantry_seen_command unwrap' -l grafana -d 'PATH names the plugins below folders (default: $GF_PATHS_PLUGINS, or /var/lib/grafana/plugins)'
+complete -c gantry -n '__fish_gantry_seen_command unwrap' -l json -d 'Print for programs'
+complete -c gantry -n '__fish_gantry_seen_command unwrap' -s v -l verbose -d 'Say more of errors: code and cause'
 
 complete -c gantry -n '__fish_gantry_seen_command host' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command host' -l json -d 'Print for programs'
