@@ -128,12 +128,12 @@ static int digest_body(lua_State *L)
     luaL_argcheck(L, options.before != NULL && options.after != NULL, 1, "before and after are needed");
     options.sha256 = lua_gantry_push_needed_text(L, 1, "sha256");
     options.size = (uint64_t)lua_gantry_get_integer(L, 1, "size", 0, LUA_MAXINTEGER, 0);
-    self = lua_newuserdatauv(L, sizeof *self, 1);
+    self = lua_newuserdatauv(L, sizeof *self, 0);
     *self = (struct body){0};
     luaL_setmetatable(L, LUA_GANTRY_HTTP_SOURCE);
     lua_getfield(L, 1, "file");
     options.fd = check_file(L, -1);
-    lua_setiuservalue(L, -2, 1); /* open for as long as it is sent */
+    lua_pop(L, 1);
     if (gantry_file_body_new(&options, &self->body, &err) < 0)
         return lua_gantry_fail(L, &err);
     self->source.source = (struct gantry_http_source){

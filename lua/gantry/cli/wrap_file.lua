@@ -113,16 +113,18 @@ end
 
 ---@param path string
 ---@param found gantry.Binary
----@param lines string[]
+---@param options { lines: string[]?, linked: boolean? }
 ---@return string text of the policy that takes its place
-local function text_of(path, found, lines)
-  return wrapped_policy.text { name = path:match "[^/]*$", kept = wrapping.kept(path):match "[^/]*$",
-    sha256 = found.sha256, dynamic = found.elf.interpreter ~= nil, lines = lines }
+local function text_of(path, found, options)
+  local kept = wrapping.kept(path)
+  -- A policy that is executed by a link is in the link's folder, as far as its paths are concerned.
+  return wrapped_policy.text { name = path:match "[^/]*$", kept = options.linked and kept or kept:match "[^/]*$",
+    sha256 = found.sha256, dynamic = found.elf.interpreter ~= nil, lines = options.lines or {} }
 end
 
 ---@param path string
 ---@param status table
----@param options { lines: string[]?, force: boolean? }
+---@param options { lines: string[]?, force: boolean?, linked: boolean? }
 ---@return gantry.Wrapped? result, gantry.Error? err
 local function wrap_binary(path, status, options)
   local found <close>, err = binary.open({ binary = path, libraries = true }, {})
@@ -130,7 +132,7 @@ local function wrap_binary(path, status, options)
   local ok, unfit = check(path, status, found, options.force)
   if not ok then return nil, unfit end
   local kept = wrapping.kept(path)
-  local text = text_of(path, found, options.lines or {})
+  local text = text_of(path, found, options)
   local notes = { running(path) }
   if wrapping.is_kept(path) and not wrapping.is_half_way(path) then
     notes[#notes + 1] = "takes the place of what an earlier wrap had kept"
@@ -163,6 +165,7 @@ end
 ---@return gantry.Wrapped? result, gantry.Error? err
 function wrap_file.wrap(given, options)
   local path = real(given)
+  options.linked = core.system.link_target(given) ~= nil
   local lock <close>, busy = wrapping.lock(path)
   if not lock then return nil, busy end
   local kind, status = kind_of(path)
@@ -176,21 +179,21 @@ end
 
 ---@param path string
 ---@param text string of the policy there
----@param lines string[]
+---@param options { lines: string[]?, linked: boolean? }
 ---@return boolean whether it is as a wrap writes it
-local function is_as_written(path, text, lines)
+local function is_as_written(path, text, options)
   local kept = wrapping.kept(path)
   local found <close> = binary.open({ binary = kept, libraries = true }, {})
-  return found ~= nil and text == text_of(path, found, lines)
+  return found ~= nil and text == text_of(path, found, options)
 end
 
 ---A policy that somebody has made his own is not thrown away.
 ---@param path string
----@param lines string[]
+---@param options { lines: string[]?, linked: boolean? }
 ---@return string? note, gantry.Error? err
-local function save_policy(path, lines)
+local function save_policy(path, options)
   local text = core.files.read(path, LARGEST_POLICY)
-  if not text or is_as_written(path, text, lines) then return nil end
+  if not text or is_as_written(path, text, options) then return nil end
   local saved = ("%s/unwrapped/%s-%s.lua"):format(state_dir.path(), path:match "[^/]*$", sha256(text):sub(1, 12))
   local ok, err = state_dir.write(saved, text)
   if not ok then return nil, err end
@@ -203,6 +206,7 @@ end
 ---@return gantry.Wrapped? result, gantry.Error? err
 function wrap_file.unwrap(given, options)
   local path = real(given)
+  options.linked = core.system.link_target(given) ~= nil
   local lock <close>, busy = wrapping.lock(path)
   if not lock then return nil, busy end
   local kind, kept = kind_of(path), wrapping.is_kept(path)
@@ -217,7 +221,7 @@ function wrap_file.unwrap(given, options)
       or "is not there, and no binary is kept for it")
   end
   local note, unsaved
-  if kind == "policy" then note, unsaved = save_policy(path, options.lines or {}) end
+  if kind == "policy" then note, unsaved = save_policy(path, options) end
   if unsaved then return nil, unsaved end
   local ok, err = wrapping.restore(path)
   if not ok then return nil, err end

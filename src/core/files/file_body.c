@@ -3,6 +3,7 @@
 #include "core/files/digest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +25,16 @@ int gantry_file_body_new(const struct gantry_file_body_options *options, struct 
 {
     struct gantry_file_body *made = calloc(1, sizeof *made);
 
-    if (made != NULL)
-        made->before = malloc(options->before_size + options->after_size + 1);
-    if (made == NULL || made->before == NULL) {
+    if (made == NULL)
+        return gantry_fail(err, "OUT_OF_MEMORY", "send a file: out of memory");
+    made->fd = fcntl(options->fd, F_DUPFD_CLOEXEC, 3);
+    if (made->fd < 0) {
+        gantry_fail_errno(err, errno, "READ_FAILED", "send a file");
+        gantry_file_body_free(made);
+        return -1;
+    }
+    made->before = malloc(options->before_size + options->after_size + 1);
+    if (made->before == NULL) {
         gantry_file_body_free(made);
         return gantry_fail(err, "OUT_OF_MEMORY", "send a file: out of memory");
     }
@@ -34,7 +42,6 @@ int gantry_file_body_new(const struct gantry_file_body_options *options, struct 
     memcpy(made->before + options->before_size, options->after, options->after_size);
     made->before_size = options->before_size;
     made->after_size = options->after_size;
-    made->fd = options->fd;
     made->size = options->size;
     snprintf(made->sha256, sizeof made->sha256, "%s", options->sha256);
     if (gantry_digest_new(&made->digest, err) < 0) {
@@ -50,6 +57,8 @@ void gantry_file_body_free(struct gantry_file_body *body)
     if (body == NULL)
         return;
     gantry_digest_free(body->digest);
+    if (body->fd >= 0)
+        close(body->fd);
     free(body->before);
     free(body);
 }

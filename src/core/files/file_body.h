@@ -2,7 +2,7 @@
  *
  * file_body.h: bytes, a file that was looked at before, and more bytes, to be sent in that order without ever being in
  * memory as a whole. Where the file is not the one any more that it was, what follows it is never given: its receiver
- * has nothing whole. Whoever made one frees it; the descriptor stays its owner's. */
+ * has nothing whole. Whoever made one frees it. */
 #ifndef GANTRY_FILE_BODY_H
 #define GANTRY_FILE_BODY_H
 
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Copied, but the descriptor. */
+/* Nothing in it is kept: all is copied, and the descriptor duplicated. */
 struct gantry_file_body_options {
     const char *before;
     size_t before_size;
@@ -25,7 +25,7 @@ struct gantry_file_body_options {
 
 struct gantry_file_body;
 
-/* Fails with OUT_OF_MEMORY. */
+/* Fails with OUT_OF_MEMORY, READ_FAILED (no descriptor more). */
 int gantry_file_body_new(const struct gantry_file_body_options *options, struct gantry_file_body **body,
                          struct gantry_error *err);
 
