@@ -99,17 +99,29 @@ static int files_list(lua_State *L) /* path -> names | nil, err */
     return failed == 0 ? 1 : lua_error(L);
 }
 
-static int files_replace(lua_State *L) /* path, bytes, mode|nil -> true | nil, err */
+typedef int write_fn(const char *path, const char *bytes, size_t count, mode_t mode, struct gantry_error *err);
+
+static int write_file(lua_State *L, write_fn *write, mode_t otherwise)
 {
     const char *path = lua_gantry_check_text(L, 1);
     size_t count;
     const char *bytes = luaL_checklstring(L, 2, &count);
     struct gantry_error err;
 
-    if (gantry_files_replace(path, bytes, count, check_mode(L, 3, 0600), &err) < 0)
+    if (write(path, bytes, count, check_mode(L, 3, otherwise), &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;
+}
+
+static int files_replace(lua_State *L) /* path, bytes, mode|nil -> true | nil, err */
+{
+    return write_file(L, gantry_files_replace, 0600);
+}
+
+static int files_create(lua_State *L) /* path, bytes, mode|nil -> true | nil, err */
+{
+    return write_file(L, gantry_files_create, 0666);
 }
 
 /* Reads up to `limit` bytes into a buffer on the stack of Lua, which frees it. The descriptor is in a userdata
@@ -183,19 +195,17 @@ static int files_copy(lua_State *L)
     return 1;
 }
 
-/* files.create(path, bytes, { mode, user, group }) -> true | nil, err: see durable.h */
-static int files_create(lua_State *L)
+static int files_give(lua_State *L) /* path, { mode, user, group } -> true | nil, err: see durable.h */
 {
-    struct gantry_durable_file file = {.path = lua_gantry_check_text(L, 1)};
-    size_t count;
-    const char *bytes = luaL_checklstring(L, 2, &count);
+    const char *path = lua_gantry_check_text(L, 1);
+    struct gantry_durable_owner owner;
     struct gantry_error err;
 
-    luaL_checktype(L, 3, LUA_TTABLE);
-    file.mode = (mode_t)lua_gantry_get_integer(L, 3, "mode", 0, 07777, 0600);
-    file.user = (uid_t)lua_gantry_get_integer(L, 3, "user", 0, (uid_t)-2, -1);
-    file.group = (gid_t)lua_gantry_get_integer(L, 3, "group", 0, (gid_t)-2, -1);
-    if (gantry_durable_create(&file, bytes, count, &err) < 0)
+    luaL_checktype(L, 2, LUA_TTABLE);
+    owner.mode = (mode_t)lua_gantry_get_integer(L, 2, "mode", 0, 07777, 0600);
+    owner.user = (uid_t)lua_gantry_get_integer(L, 2, "user", 0, (uid_t)-2, -1);
+    owner.group = (gid_t)lua_gantry_get_integer(L, 2, "group", 0, (gid_t)-2, -1);
+    if (gantry_durable_give(path, &owner, &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;
@@ -250,8 +260,9 @@ static const luaL_Reg functions[] = {{"make_directory", files_make_directory},
                                      {"open", lua_gantry_files_open},
                                      {"read", files_read},
                                      {"replace", files_replace},
-                                     {"copy", files_copy},
                                      {"create", files_create},
+                                     {"copy", files_copy},
+                                     {"give", files_give},
                                      {"link", files_link},
                                      {"rename", files_rename},
                                      {"lock", files_lock},

@@ -2,6 +2,7 @@
  *
  * test_durable.c: a file that gets into another's place. */
 #include "core/files/durable.h"
+#include "core/files/files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,9 +37,7 @@ static int tear_down(void **state)
 
 static void create(const char *path, const char *text)
 {
-    struct gantry_durable_file file = {.path = path, .mode = 0751, .user = (uid_t)-1, .group = (gid_t)-1};
-
-    assert_int_equal(0, gantry_durable_create(&file, text, strlen(text), &err));
+    assert_int_equal(0, gantry_files_create(path, text, strlen(text), 0600, &err));
 }
 
 static ino_t inode(const char *path)
@@ -48,22 +47,20 @@ static ino_t inode(const char *path)
     return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
-static void test_creates_once(void **state)
+static void test_gives_owner_and_mode(void **state)
 {
-    struct gantry_durable_file file = {.path = "one", .mode = 0600, .user = (uid_t)-1, .group = (gid_t)-1};
+    struct gantry_durable_owner owner = {.mode = 0751, .user = (uid_t)-1, .group = getegid()};
     struct stat status;
 
     (void)state;
     create("one", "text");
+    assert_int_equal(0, gantry_durable_give("one", &owner, &err));
     assert_int_equal(0, stat("one", &status));
     assert_int_equal(0751, status.st_mode & 07777);
-    assert_int_equal(4, status.st_size);
-    assert_int_equal(-1, gantry_durable_create(&file, "other", 5, &err));
+    assert_int_equal(0, symlink("one", "link"));
+    assert_int_equal(-1, gantry_durable_give("link", &owner, &err));
+    assert_int_equal(-1, gantry_durable_give("missing", &owner, &err));
     assert_string_equal("WRITE_FAILED", err.code);
-    assert_int_equal(0, stat("one", &status));
-    assert_int_equal(4, status.st_size);
-    file.path = "missing/one";
-    assert_int_equal(-1, gantry_durable_create(&file, "", 0, &err));
 }
 
 static void test_takes_a_place(void **state)
@@ -104,7 +101,7 @@ static void test_two_names_become_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_creates_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_gives_owner_and_mode, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_takes_a_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_names_become_one, set_up, tear_down),
     };

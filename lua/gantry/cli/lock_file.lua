@@ -11,8 +11,6 @@ local sha256 = require "gantry.base.sha256"
 
 local lock_file = {}
 
--- What stands behind our own lines.
-local MARK <const> = " # gantry wrap"
 local PIECE <const>, DEEPEST <const> = 1024 * 1024, 16
 
 ---@param path string
@@ -71,41 +69,37 @@ local function block_of(text, address)
   return first, last
 end
 
----@param block string
----@param checksum string? one more that is to go
----@return string block without our lines
-local function without_ours(block, checksum)
-  return (block:gsub("[ \t]*\"(h1:[^\"\n]*)\",?([^\n]*)\n", function(found, rest)
-    if rest == MARK or found == checksum then return "" end
-  end))
-end
-
----Takes a checksum of ours away.
+---Takes checksums of a provider away.
 ---@param text string of the lock file
 ---@param address string
----@param checksum string? of the package as it was wrapped: its mark is lost where OpenTofu wrote the file anew
+---@param checksums string[]
 ---@return string text
-function lock_file.remove(text, address, checksum)
+function lock_file.remove(text, address, checksums)
   local first, last = block_of(text, address)
   if not last then return text end
-  return text:sub(1, first - 1) .. without_ours(text:sub(first, last), checksum) .. text:sub(last + 1)
+  local unwanted = {}
+  for _, checksum in ipairs(checksums) do unwanted[checksum] = true end
+  local block = text:sub(first, last):gsub("[ \t]*\"(h1:[^\"\n]*)\",?[^\n]*\n", function(found)
+    return unwanted[found] and "" or nil
+  end)
+  return text:sub(1, first - 1) .. block .. text:sub(last + 1)
 end
 
----Puts a checksum among those of a provider, in the place of an earlier one of ours.
+---Puts a checksum among those of a provider.
 ---@param text string of the lock file
 ---@param address string
 ---@param checksum string
 ---@return string? text, gantry.Error? err where the file does not pin the provider
 function lock_file.add(text, address, checksum)
   local first, last = block_of(text, address)
-  local block = last and without_ours(text:sub(first, last))
+  local block = last and text:sub(first, last)
   if block and block:find(('"%s"'):format(checksum), 1, true) then return text end
   local _, head = (block or ""):find "\n[ \t]*hashes%s*=%s*%[[ \t]*\n"
   if not head then
     return nil, errors.new("WRAP_NOT_LOCKED", ("the lock file has no checksums of provider %s: run tofu init")
       :format(address))
   end
-  return text:sub(1, first - 1) .. block:sub(1, head) .. ('    "%s",%s\n'):format(checksum, MARK)
+  return text:sub(1, first - 1) .. block:sub(1, head) .. ('    "%s",\n'):format(checksum)
     .. block:sub(head + 1) .. text:sub(last + 1)
 end
 

@@ -11,7 +11,7 @@ return {
   configure = wrap.configure_hosts,
   run = function(arguments)
     return wrap.run_with(arguments, function(path, host)
-      return wrap_file.unwrap(path, { lines = host and host.lines })
+      return wrap_file.unwrap(path, { host = host })
     end)
   end,
 }

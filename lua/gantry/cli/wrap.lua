@@ -75,7 +75,6 @@ function wrap.run_with(arguments, act)
   if not items then return report.failure(err, arguments) end
   local results, failures = {}, {}
   for _, item in ipairs(items) do
-    if host and host.prepare then host.prepare(item) end
     local result, failure = act(item.path, host)
     local ok = result ~= nil
     if result and host then ok, failure = host.settle(item, result) end
@@ -92,7 +91,7 @@ end
 
 function wrap.run(arguments)
   return wrap.run_with(arguments, function(path, host)
-    return wrap_file.wrap(path, { lines = host and host.lines, force = arguments.force })
+    return wrap_file.wrap(path, { host = host, force = arguments.force })
   end)
 end
 

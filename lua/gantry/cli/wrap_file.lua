@@ -113,18 +113,19 @@ end
 
 ---@param path string
 ---@param found gantry.Binary
----@param options { lines: string[]?, linked: boolean? }
+---@param options { host: gantry.WrapHost?, linked: boolean? }
 ---@return string text of the policy that takes its place
 local function text_of(path, found, options)
   local kept = wrapping.kept(path)
   -- A policy that is executed by a link is in the link's folder, as far as its paths are concerned.
   return wrapped_policy.text { name = path:match "[^/]*$", kept = options.linked and kept or kept:match "[^/]*$",
-    sha256 = found.sha256, dynamic = found.elf.interpreter ~= nil, lines = options.lines or {} }
+    sha256 = found.sha256, dynamic = found.elf.interpreter ~= nil, lines = options.host and options.host.lines or {},
+    pass_env = options.host and options.host.pass_env or {} }
 end
 
 ---@param path string
 ---@param status table
----@param options { lines: string[]?, force: boolean?, linked: boolean? }
+---@param options { host: gantry.WrapHost?, force: boolean?, linked: boolean? }
 ---@return gantry.Wrapped? result, gantry.Error? err
 local function wrap_binary(path, status, options)
   local found <close>, err = binary.open({ binary = path, libraries = true }, {})
@@ -161,7 +162,7 @@ end
 
 ---Puts a policy in the place of a plugin's binary, which is kept beside it.
 ---@param given string
----@param options { lines: string[]?, force: boolean? } lines: of the policy, that its host needs
+---@param options { host: gantry.WrapHost?, force: boolean? } host: whose needs the policy is to meet
 ---@return gantry.Wrapped? result, gantry.Error? err
 function wrap_file.wrap(given, options)
   local path = real(given)
@@ -179,7 +180,7 @@ end
 
 ---@param path string
 ---@param text string of the policy there
----@param options { lines: string[]?, linked: boolean? }
+---@param options { host: gantry.WrapHost?, linked: boolean? }
 ---@return boolean whether it is as a wrap writes it
 local function is_as_written(path, text, options)
   local kept = wrapping.kept(path)
@@ -189,7 +190,7 @@ end
 
 ---A policy that somebody has made his own is not thrown away.
 ---@param path string
----@param options { lines: string[]?, linked: boolean? }
+---@param options { host: gantry.WrapHost?, linked: boolean? }
 ---@return string? note, gantry.Error? err
 local function save_policy(path, options)
   local text = core.files.read(path, LARGEST_POLICY)
@@ -202,7 +203,7 @@ end
 
 ---Puts a binary back in its place.
 ---@param given string
----@param options { lines: string[]? } with which it was wrapped
+---@param options { host: gantry.WrapHost? } with which it was wrapped
 ---@return gantry.Wrapped? result, gantry.Error? err
 function wrap_file.unwrap(given, options)
   local path = real(given)

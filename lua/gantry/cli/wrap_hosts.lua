@@ -8,6 +8,9 @@ local elf = require "gantry.base.elf"
 local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 local lock_file = require "gantry.cli.lock_file"
+local sha256 = require "gantry.base.sha256"
+local state_dir = require "gantry.place.state_dir"
+local types = require "gantry.base.types"
 local wrapping = require "gantry.cli.wrapping"
 
 local wrap_hosts = {}
@@ -26,10 +29,10 @@ local CWD <const> = '  cwd = "rw", -- the folder that the host is started in'
 ---@field flags string
 ---@field where string what PATH is, for the help
 ---@field lines string[] of a policy
+---@field pass_env string[]? of a policy, quoted
 ---@field folders fun(environment: table<string, string>): string[] where nobody names one
 ---@field find fun(folder: string): gantry.WrapItem[]
 ---@field hint string where nothing is found
----@field prepare (fun(item: gantry.WrapItem))? before a plugin is unwrapped
 ---@field settle fun(item: gantry.WrapItem, result: gantry.Wrapped): boolean?, gantry.Error? adds notes
 
 ---The names in a folder, also of those that are only kept.
@@ -103,6 +106,29 @@ local function find_providers(folder)
   return found
 end
 
+---Where it is written down which of a lock file's checksums are ours: OpenTofu writes the file anew as it likes.
+---@param item gantry.WrapItem
+---@return string
+local function record_of(item)
+  return ("%s/wrapped/%s.json"):format(state_dir.path(), sha256(item.lock .. "\0" .. item.address))
+end
+
+---@param item gantry.WrapItem
+---@return string[]
+local function checksums_of(item)
+  local list = json.decode(state_dir.read(record_of(item)) or "")
+  return types.first_finding(types.list(types.text()), list, "it") or {}
+end
+
+---@param item gantry.WrapItem
+---@param list string[]
+---@return boolean? ok, gantry.Error? err
+local function keep_checksums(item, list)
+  if #list > 0 then return state_dir.write(record_of(item), json.line(json.array(list))) end
+  os.remove(record_of(item))
+  return true
+end
+
 ---@param item gantry.WrapItem
 ---@param result gantry.Wrapped
 local function settle_provider(item, result)
@@ -112,17 +138,23 @@ local function settle_provider(item, result)
     result.notes[#result.notes + 1] = "its package is in " .. real .. ", and wrapped for all who use that one"
   end
   if not item.lock then return true end
-  local checksum, err
-  if wrapped then
-    checksum, err = lock_file.checksum(item.package)
-    if not checksum then return nil, err end
-  end
   local lock <close>, busy = wrapping.lock(item.lock)
   if not lock then return nil, busy end
+  local ours, checksum = checksums_of(item), nil
+  if wrapped then
+    local found, err = lock_file.checksum(item.package)
+    if not found then return nil, err end
+    checksum = found
+    -- Before the lock file has it: nobody could tell it from those of others.
+    local kept, unkept = keep_checksums(item, { checksum, table.unpack(ours) })
+    if not kept then return nil, unkept end
+  end
   local ok, failure = edit(item.lock, function(text)
-    if not wrapped then return lock_file.remove(text, item.address, item.checksum) end
-    return lock_file.add(text, item.address, checksum)
+    local without = lock_file.remove(text, item.address, ours)
+    if not checksum then return without end
+    return lock_file.add(without, item.address, checksum)
   end)
+  if ok then ok, failure = keep_checksums(item, { checksum }) end
   if ok and result.done == "wrapped" then
     result.notes[#result.notes + 1] = item.lock .. " knows its checksum, until the policy is edited: wrap it again then"
   end
@@ -230,12 +262,9 @@ wrap_hosts.list = {
   { title = "opentofu", flags = "--opentofu --terraform", lines = { CWD },
     where = "the providers of working directories, or of mirrors (default: .)",
     folders = function() return { "." } end, find = find_providers, settle = settle_provider,
-    prepare = function(item)
-      if wrapping.is_kept(item.path) then item.checksum = lock_file.checksum(item.package) end
-    end,
     hint = "run tofu init first, or name a mirror of providers" },
   { title = "packer", flags = "--packer",
-    lines = { CWD, '  pass_env = { "PACKER_RUN_UUID", "PACKER_CACHE_DIR" },' },
+    lines = { CWD }, pass_env = { '"PACKER_RUN_UUID"', '"PACKER_CACHE_DIR"' },
     where = "the plugins below folders (default: $PACKER_PLUGIN_PATH, or ~/.config/packer/plugins)",
     folders = packer_folders, find = find_packer, settle = settle_packer,
     hint = "run packer init or packer plugins install first" },

@@ -9,6 +9,7 @@ local wrapped_policy = {}
 
 local CERTIFICATES <const> = "/etc/ssl/certs"
 local LONGEST_NAME <const> = 64
+local PROXIES <const> = '"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"'
 
 ---@return string first line: by PATH where that leads to this gantry, as it does for most hosts
 local function first_line()
@@ -35,6 +36,7 @@ end
 ---@field sha256 string of the binary
 ---@field dynamic boolean
 ---@field lines string[] what its host needs, as lines of a policy
+---@field pass_env string[] and of variables, quoted
 
 ---@param facts gantry.WrapFacts
 ---@return string text
@@ -49,9 +51,11 @@ function wrapped_policy.text(facts)
     lines[#lines + 1] = ('  mounts = { { source = "%s", target = "%s", read_only = true } },'):format(CERTIFICATES,
       CERTIFICATES)
   end
-  for _, line in ipairs { "  -- disable_network = true, -- for a plugin that talks to nobody but its host",
-    '  -- pass_env = { "EXAMPLE_*" }, -- variables of the host\'s own environment that it needs',
-    '  -- memory = "256MiB",', "}", "" } do
+  local passed = { PROXIES, table.unpack(facts.pass_env) }
+  for _, line in ipairs { "  -- What it sees of its host's environment: name its credentials too, such as \"AWS_*\".",
+    ("  pass_env = { %s },"):format(table.concat(passed, ", ")),
+    "  -- disable_network = true, -- for a plugin that talks to nobody but its host", '  -- memory = "256MiB",', "}",
+    "" } do
     lines[#lines + 1] = line
   end
   return table.concat(lines, "\n")

@@ -11,6 +11,7 @@ local files = core.files
 local wrapping = {}
 
 local GROUP_OR_OTHER_WRITE <const>, PERMISSIONS <const> = tonumber("022", 8), tonumber("777", 8)
+local PRIVATE <const> = tonumber("600", 8)
 local EXECUTE <const>, SECOND_LONGEST <const> = tonumber("111", 8), 255
 
 ---@param path string
@@ -86,8 +87,10 @@ end
 local function prepare(path, text, status)
   local new = beside(path, "wrapping")
   wrapping.clean(path)
-  local made, err = files.create(new, text, owner_of(status))
+  local made, err = files.create(new, text, PRIVATE)
+  if made then made, err = files.give(new, owner_of(status)) end
   if made then return new end
+  os.remove(new)
   return failed(path, err)
 end
 

@@ -10,21 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int durable_write_all(int fd, const char *bytes, size_t count)
-{
-    while (count > 0) {
-        ssize_t done = write(fd, bytes, count);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -1;
-        bytes += done;
-        count -= (size_t)done;
-    }
-    return 0;
-}
-
 /* Some file systems keep folders by themselves, and say that they cannot be told to. */
 static int sync_folder_of(const char *path)
 {
@@ -41,26 +26,16 @@ static int sync_folder_of(const char *path)
     return result;
 }
 
-/* The owner first: changing it takes mode bits away. */
-static int durable_fill(int fd, const struct gantry_durable_file *file, const char *bytes, size_t count)
+int gantry_durable_give(const char *path, const struct gantry_durable_owner *owner, struct gantry_error *err)
 {
-    if (durable_write_all(fd, bytes, count) < 0 || fchown(fd, file->user, file->group) < 0 ||
-        fchmod(fd, file->mode) < 0)
-        return -1;
-    return fsync(fd);
-}
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int result = -1;
 
-int gantry_durable_create(const struct gantry_durable_file *file, const char *bytes, size_t count,
-                          struct gantry_error *err)
-{
-    int fd = open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int result = fd < 0 ? -1 : durable_fill(fd, file, bytes, count);
-
-    if (result < 0) {
-        gantry_fail_errno(err, errno, "WRITE_FAILED", "write %s", file->path);
-        if (fd >= 0)
-            unlink(file->path);
-    }
+    /* The owner first: changing it takes mode bits away. */
+    if (fd >= 0 && fchown(fd, owner->user, owner->group) == 0 && fchmod(fd, owner->mode) == 0)
+        result = fsync(fd);
+    if (result < 0)
+        gantry_fail_errno(err, errno, "WRITE_FAILED", "give %s its owner and mode", path);
     if (fd >= 0)
         close(fd);
     return result;

@@ -10,16 +10,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-struct gantry_durable_file {
-    const char *path; /* must not be there */
+struct gantry_durable_owner {
     mode_t mode;
-    uid_t user;  /* -1: as it is made */
-    gid_t group; /* -1: as it is made */
+    uid_t user;  /* -1: as it is */
+    gid_t group; /* -1: as it is */
 };
 
-/* Makes a file with this content. Fails with WRITE_FAILED, leaving nothing. */
-int gantry_durable_create(const struct gantry_durable_file *file, const char *bytes, size_t count,
-                          struct gantry_error *err);
+/* Gives a file its owner and mode, and brings it to the disk. Fails with WRITE_FAILED. */
+int gantry_durable_give(const char *path, const struct gantry_durable_owner *owner, struct gantry_error *err);
 
 /* Gives a file a second name, which must not be there. Fails with WRITE_FAILED. */
 int gantry_durable_link(const char *from, const char *to, struct gantry_error *err);
