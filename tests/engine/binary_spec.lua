@@ -26,10 +26,11 @@ describe("a plugin from its binary", function()
 
   after_each(function()
     task.run(function()
-      place:close()
+      local made = binaries.images(support.engine().endpoint.name, environment)
+      place:close() -- and the records with it
       hosts.assert_nothing_left(place.root, place.runtime_dir)
-      for _, made in ipairs(binaries.images(support.engine().endpoint.name, environment)) do
-        assert(support.engine():remove_image(binary_image.reference(made.sha256)) ~= nil)
+      for _, one in ipairs(made) do
+        assert(support.engine():remove_image(binary_image.reference(one.sha256)) ~= nil)
       end
     end)
   end)

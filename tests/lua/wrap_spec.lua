@@ -284,8 +284,8 @@ describe("gantry wrap", function()
   it("of OpenTofu says where the lock file pins nothing, once it is wrapped", function()
     local machine <close> = assert(io.popen "go env GOARCH 2>/dev/null || echo amd64")
     local package = ("%s/.terraform/providers/example.com/a/b/1.0.0/linux_%s"):format(root, machine:read "l")
-    assert(os.execute(("mkdir -p %s && cp -p %s %s/terraform-provider-b && touch %s/.terraform.lock.hcl"):format(package,
-      path(), package, root)))
+    assert(os.execute(("mkdir -p %s && cp -p %s %s/terraform-provider-b && touch %s/.terraform.lock.hcl"):format(
+      package, path(), package, root)))
     assert_said(run { "wrap", "--opentofu", root }, 1, "has no checksums of provider example.com/a/b: run tofu init")
     assert_said(run { "unwrap", "--opentofu", root }, 0, "unwrapped")
     assert.are.equal("", support.read(root .. "/.terraform.lock.hcl"))
