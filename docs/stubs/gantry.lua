@@ -6,9 +6,11 @@
 ---What a policy returns; see docs/policy.md.
 ---@class gantry.PolicyFields
 ---@field name string? The plugin's name; the policy file's name without .lua where left out.
----@field image string The image; a registry with a port, a tag and a digest may be part of it.
+---@field image string? The image; a registry with a port, a tag and a digest may be part of it.
+---@field binary string? The plugin's own file, instead of an image: it runs in a container of that one file.
+---@field libraries boolean? Gives a dynamic binary this machine's loader and libraries, read-only.
 ---@field tag string? The image's tag; latest where neither this nor the image has one.
----@field sha256 string? Pin: the image's id or repository digest must be this, or nothing is started.
+---@field sha256 string? Pin: the image's id or repository digest, or the SHA-256 of the binary, must be this.
 ---@field pull ("never"|"missing"|"always")? When the image is fetched from its registry: never, where the engine lacks it, or at each launch.
 ---@field entrypoint string[]? Program and first arguments, instead of the image's entrypoint.
 ---@field args string[]? Arguments, instead of the image's command.
@@ -103,7 +105,7 @@ function gantry.load(path, options) end
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
 ---@param options gantry.LaunchOptions? with `offline` the image is believed to be there as well
----@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
+---@return table? plan name, image, image_id, directory, api, engine, request; of a binary its path and sha256; site:  what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options) end
 
@@ -151,6 +153,8 @@ local PluginHandlers = {}
 ---@field pulling { reference: string } the image is not there: its pull begins
 ---@field pull gantry.PullMessage the engine tells how far the pull is
 ---@field pulled { reference: string, error: gantry.Error? } the pull has ended; error: why it failed
+---@field loading { path: string } the engine gets the policy's binary
+---@field binary { path: string, sha256: string, id: string, size: integer, seconds: number? } the engine has it, as the  image of this id; how long that took, where it was loaded
 ---@field leftovers { containers: string[], directory: string? } what a gantry that was killed had left is removed:  containers by id, and their socket directory where it was still there
 ---@field corpse { container: string, error: gantry.Error } the engine does not let a dead container be removed
 ---@field warning { text: string } something is not as it should be, and the launch goes on
@@ -319,7 +323,8 @@ local Policy = {}
 ---a plain copy: sizes in bytes, durations in seconds, defaults filled in
 ---@class gantry.Config
 ---@field name string? the plugin's
----@field image string
+---@field image string? what runs: this, or the binary
+---@field binary string? absolute path
 ---@field sha256 string? 64 hex digits in lower case
 ---@field env string[]? NAME=VALUE, sorted
 ---@field nano_cpus integer? also where the policy said cpus
@@ -464,9 +469,10 @@ function Docker:describe() end
 
 ---All containers, running or not, that carry every one of these labels.
 ---@param labels table<string, string|true> true: whatever its value
+---@param image string? only those of this image
 ---@return table[]? containers Id, Names, State, Labels, Created
 ---@return gantry.Error?
-function Docker:list(labels) end
+function Docker:list(labels, image) end
 
 ---Ends all that is in flight and drops the connections.
 function Docker:close() end
@@ -489,6 +495,7 @@ function Error:wrap(context) end
 ---@class gantry.Diagnosis
 ---@field output { stream: string, line: string }[] the last lines
 ---@field image string
+---@field binary string? its path
 ---@field image_id string?
 ---@field image_size integer?
 ---@field entrypoint string[]?

@@ -50,6 +50,8 @@ int main(int count, char **arguments)
   return folder .. "/reader"
 end
 
+local KV <const> = (os.getenv("GANTRY_CACHE") or support.source .. "/.cache") .. "/kv/kv-1.8"
+
 -- Generous: some engines share two processors with a whole test run.
 local START_TIMEOUT <const> = "60s"
 
@@ -130,6 +132,24 @@ describe("on " .. matrix.engine, function()
   end
 
   case("launch", function() serves(policy()) end)
+
+  case("from a binary", function()
+    local folder, loaded = support.temporary(), 0
+    local _ <close> = setmetatable({}, { __close = function() support.remove(folder) end })
+    local config = policy { binary = KV }
+    config.image, config.tag = nil, nil
+    local function once()
+      local plugin <close> = assert(launch(config, { environment = { GANTRY_STATE_DIR = folder },
+        on_event = function(kind) loaded = loaded + (kind == "loading" and 1 or 0) end }))
+      assert(plugin:call("proto.KV/Put", wire.bytes_field(1, "key") .. wire.bytes_field(2, "value")))
+      config.sha256 = plugin.reference:match "%x+$"
+      assert.are.equal(0, plugin:stop().code)
+    end
+    once()
+    once()
+    assert.is_true(loaded <= 1) -- engines with several runtimes have it from the first
+    assert.are.equal(64, #config.sha256)
+  end)
 
   case("AutoMTLS", function() serves(policy { auto_mtls = true }) end)
 

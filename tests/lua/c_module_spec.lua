@@ -8,9 +8,10 @@ local core = require "gantry.core"
 
 local GANTRY <const> = assert(os.getenv "GANTRY")
 local LIBRARIES <const> = { certificate = { "libcrypto.so.3" }, control = { "libmicrohttpd.so.12" },
-  grpc = { "libnghttp2.so.14", "libssl.so.3" }, http = { "libcurl.so.4" }, line_editor = { "libreadline.so.8" } }
-local PACKAGES <const> = { certificate = "libssl3", control = "libmicrohttpd12", grpc = "libnghttp2-14 and libssl3",
-  http = "libcurl4", line_editor = "libreadline8" }
+  digest = { "libcrypto.so.3" }, grpc = { "libnghttp2.so.14", "libssl.so.3" }, http = { "libcurl.so.4" },
+  line_editor = { "libreadline.so.8" } }
+local PACKAGES <const> = { certificate = "libssl3", control = "libmicrohttpd12", digest = "libssl3",
+  grpc = "libnghttp2-14 and libssl3", http = "libcurl4", line_editor = "libreadline8" }
 
 local folder
 

@@ -11,13 +11,14 @@ local c_module = {}
 local PACKAGES <const> = {
   certificate = "libssl3",
   control = "libmicrohttpd12",
+  digest = "libssl3",
   grpc = "libnghttp2-14 and libssl3",
   http = "libcurl4",
   line_editor = "libreadline8",
 }
 
 ---Loads gantry.core.NAME where it is not loaded yet.
----@param name "certificate"|"control"|"grpc"|"http"|"line_editor"
+---@param name "certificate"|"control"|"digest"|"grpc"|"http"|"line_editor"
 ---@return table? module
 ---@return gantry.Error? err LIBRARY_MISSING: the module, or a library that it needs, is not there
 function c_module.load(name)

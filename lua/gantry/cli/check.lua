@@ -40,6 +40,18 @@ end
 ---@field errors gantry.Error[]? what is wrong
 ---@field seen table<string, gantry.SeenFile> what it was read from
 
+---The file that a policy names instead of an image, as its launch looks at it.
+---@param policy gantry.Policy
+---@return gantry.Error? err
+local function check_binary(policy)
+  if not policy.config.binary then return nil end
+  local found <close>, err = require("gantry.plugin.binary").open(policy.config, { policy = policy.path })
+  if found then return nil end
+  local path, line = policy.loader:locate(err.field)
+  return errors.new(err.code, ("%s:%d: %s"):format(path, line, err.message), { file = path, line = line,
+    field = err.field })
+end
+
 ---@param path string
 ---@return gantry.Checked
 local function load(path, options)
@@ -47,7 +59,8 @@ local function load(path, options)
   local function on_read(read, what) seen[core.system.real_path(read) or read] = what end
   local policy, err = gantry.load(path, { engine = options.engine, ctx = options.ctx, verb = "check",
     on_read = on_read })
-  local found = not policy and (errors.is(err) and { err } or err) or nil
+  if policy then err = check_binary(policy) end
+  local found = err and (errors.is(err) and { err } or err) or nil
   return { path = path, real = core.system.real_path(path) or path, errors = found, seen = seen }
 end
 

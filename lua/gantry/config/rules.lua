@@ -15,6 +15,28 @@ local function one_cpu_limit(config, report)
   end
 end
 
+-- What is said of an image and means nothing for a binary.
+local OF_IMAGES <const> = { image = "it is what runs instead of one", tag = "a file has none",
+  entrypoint = "it is the program itself, and args its arguments" }
+
+---@param fields table as they were given: one that is wrong was told of already
+local function image_or_binary(config, report, fields)
+  if fields.binary == nil and fields.image == nil then return report("image", "image is missing", "missing") end
+  if config.libraries and fields.binary == nil then
+    report("libraries", "libraries are those of a binary, and there is none; leave them out, or name a binary")
+  end
+  if fields.binary == nil then return end
+  for name, reason in pairs(OF_IMAGES) do
+    if fields[name] ~= nil then
+      report(name, ("%s and binary exclude each other: %s; leave one of them out"):format(name, reason))
+    end
+  end
+  if config.pull ~= nil and config.pull ~= "never" then
+    report("pull", ("pull = \"%s\" and binary exclude each other: a file is in no registry; leave one of them out")
+      :format(config.pull))
+  end
+end
+
 local function one_tag(config, report)
   local parts = config.tag and config.image and image.parse(config.image)
   if not parts then return end
@@ -102,6 +124,6 @@ local function one_profile(config, report)
   end
 end
 
----@type (fun(config: table, report: gantry.Report))[]
-return { one_cpu_limit, one_tag, no_network_means_none, variables_once, targets_once, soft_below_hard,
+---@type (fun(config: table, report: gantry.Report, fields: table))[]
+return { image_or_binary, one_cpu_limit, one_tag, no_network_means_none, variables_once, targets_once, soft_below_hard,
   swap_above_memory, one_profile }

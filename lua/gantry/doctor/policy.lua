@@ -33,6 +33,9 @@ local function check_launch(self)
   if not self.engine then return end
   local planned, err = plugin.plan(self.policy.config, { engine = self.engine, runtime_dir = self.runtime_dir,
     environment = self.environment })
+  if planned and planned.binary then
+    return self:ok("launch", ("binary %s (sha256:%s…)"):format(planned.binary, planned.sha256:sub(1, 12)))
+  end
   if planned then return self:ok("launch", ("image %s (%s…)"):format(planned.image, planned.image_id:sub(1, 19))) end
   if err.code == "IMAGE_NOT_FOUND" and self.policy.config.pull ~= "never" then
     return self:ok("launch", "the image is not here yet; the policy lets it be pulled")

@@ -59,7 +59,9 @@ Launch.__index = Launch
 function Launch:event(kind, fields)
   if kind == "pulling" then
     self.doing = { "pull image " .. fields.reference, "pull it before (docker pull " .. fields.reference .. ")" }
-  elseif kind == "pulled" then
+  elseif kind == "loading" then
+    self.doing = { "load binary " .. fields.path .. " into the engine", "look at the engine's load" }
+  elseif kind == "pulled" or kind == "binary" then
     self.doing = nil
   elseif kind == "warning" then
     say("warn", fields.text)
@@ -369,7 +371,8 @@ local function prepare(path, arguments)
   local connected, unreachable = connect()
   if not connected then return nil, unreachable end
   connected:ask()
-  return setmetatable({ name = policy.name, config = policy.config, engine = engine, options = {},
+  return setmetatable({ name = policy.name, config = policy.config, engine = engine,
+    options = { policy = policy.path },
     timeout = timeout - MARGIN }, Launch)
 end
 

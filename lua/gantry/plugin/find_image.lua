@@ -62,11 +62,15 @@ local function essence(image)
     StopSignal = inner.StopSignal } }
 end
 
----Looks an image up and holds it against the pin; nothing is pulled.
+---Loaded for policies that name a binary alone.
+local function find_binary() return require "gantry.plugin.find_binary" end
+
+---Looks an image, or a binary, up and holds it against the pin; nothing is pulled.
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
 function find_image.look_up(plugin)
   local config = plugin.config
+  if config.binary then return find_binary().look_up(plugin) end
   plugin.reference = image_reference(config)
   local image, err = plugin.engine:inspect_image(plugin.reference, config.sha256)
   if not image then return nil, err end
@@ -80,6 +84,7 @@ end
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
 function find_image.run(plugin)
+  if plugin.config.binary then return find_binary().run(plugin) end
   local how = plugin.config.pull
   local has_name = image_name.parse(plugin.config.image).name ~= nil
   if how == "always" and has_name then

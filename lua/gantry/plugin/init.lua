@@ -49,6 +49,7 @@ Plugin.__index = Plugin
 
 ---@class gantry.PluginOptions: gantry.LaunchOptions what gantry itself says beyond that
 ---@field engine gantry.Engine
+---@field policy string? the path of the policy that this is
 ---@field deaths gantry.Deaths? what the engine's events tell of ends, asked before the engine itself
 ---@field unique boolean? it gets a name that no other has, made of its own
 ---@field supervisor string? the state directory of the `gantry up` that launches it
@@ -251,13 +252,14 @@ end
 ---What a launch would ask of the engine.
 ---@param config gantry.Config
 ---@param options gantry.PluginOptions
----@return table? plan { name, image, image_id, directory, request }
+---@return table? plan { name, image, image_id, directory, request }, and of a binary its path and sha256
 ---@return gantry.Error? err
 function plugin.plan(config, options)
   local self = new(config, options)
   local request, err = launch.plan(self)
   if not request then return nil, err end
-  return { name = self.name, image = self.reference, image_id = self.image.Id, directory = self.root .. "/"
+  return { name = self.name, image = self.reference, image_id = self.image.Id, binary = config.binary,
+    sha256 = self.binary_sha256, directory = self.root .. "/"
     .. self.name,
     api = self.engine.api, engine = self.engine.endpoint.name, request = masking.request(request) }
 end

@@ -203,8 +203,9 @@ function launch.request(plugin, path)
   labels[container.LABEL.masked] = masking.label(entries, from_files.values)
   local request = container.request(config, {
     -- A verified image is named by its id: a tag could be moved between check and creation.
-    image = config.sha256 and plugin.image.Id or plugin.reference, credentials = plugin.credentials,
-    directory = path, groups = gids, labels = labels, shared = shared.mounts, working_dir = shared.working_dir,
+    image = (config.sha256 or config.binary) and plugin.image.Id or plugin.reference, credentials = plugin.credentials,
+    directory = path, groups = gids, labels = labels, shared = shared.mounts, libraries = plugin.libraries,
+    working_dir = shared.working_dir,
     environment = entries, selinux = labelled.selinux, relabel = labelled.relabel, tmpfs = plugin.scratch.tmpfs,
   })
   local ok, wrong = isolation.settle(plugin, request)

@@ -40,7 +40,7 @@ function ending.make(facts, from)
   if known == nil then known = OF_PROCESS[from.cause] == true end
   return { cause = from.cause, code = from.code, signal = from.signal, error = from.error,
     uptime = from.uptime or facts.uptime, known = known, requested = from.requested == true,
-    ready = phase == "ready", phase = phase, name = facts.name, image = facts.config.image,
+    ready = phase == "ready", phase = phase, name = facts.name, image = facts.config.binary or facts.config.image,
     image_id = facts.image_id, limit = facts.config.memory, generation = facts.generation }
 end
 
