@@ -29,7 +29,7 @@
 ---@field nano_cpus integer? Limit of processor time, in billionths of a processor; not with cpus.
 ---@field cpuset string? Processors that it may run on.
 ---@field pids_limit integer? Most processes and threads; 2048 where left out.
----@field ulimits (({ name: string, soft: integer, hard: integer? }|string[])[])? Limits of the plugin's process.
+---@field ulimits (({ name: "as"|"core"|"cpu"|"data"|"fsize"|"locks"|"memlock"|"msgqueue"|"nice"|"nofile"|"nproc"|"rss"|"rtprio"|"rttime"|"sigpending"|"stack", soft: integer, hard: integer? }|string[])[])? Limits of the plugin's process.
 ---@field cgroup_parent string? The cgroup that the container's is made in.
 ---@field cap_ipc_lock boolean? Grants IPC_LOCK, for plugins that lock memory. All other capabilities are dropped.
 ---@field security_opt string[]? As the engine takes them. no-new-privileges holds, but with cap_ipc_lock or no-new-privileges:false.
@@ -43,10 +43,10 @@
 ---@field share_tmp (boolean|"/tmp")? Shares the host's private TMPDIR at its own path, for sockets of the host; "/tmp" shares all of that.
 ---@field disable_network boolean? No network but the container's own loopback; also halves the start time.
 ---@field hostname string? The container's own name; a part of its id where left out.
----@field dns any[]? Name servers, instead of the engine's.
+---@field dns string[]? Name servers, instead of the engine's.
 ---@field extra_hosts table<string, string>? Names that it knows beside those of DNS; "host-gateway" is the host, where the engine has that.
 ---@field networks string[]? Networks of the engine to join, else its default one; "host" is this machine's own, localhost too.
----@field endpoints_config table<string, table<string, any>>? Networks to join, each with endpoint settings as the engine's API names them.
+---@field endpoints_config (table<string, { Aliases: string[]?, IPAMConfig: { IPv4Address: string?, IPv6Address: string?, LinkLocalIPs: string[]? }|string[]?, Links: string[]?, MacAddress: string?, DriverOpts: table<string, string>?, GwPriority: integer? }|string[]>)? Networks to join, each with endpoint settings as the engine's API names them.
 ---@field cookie ({ key: string, value: string }|string[])? The magic cookie: without the right one, plugins refuse to start.
 ---@field protocol_versions integer[]? Versions of the application's protocol that are accepted; the plugin picks the highest it knows.
 ---@field protocol (("grpc"|"netrpc")[])? How the plugin may speak.
