@@ -118,6 +118,12 @@ return {
   { 'entrypoint = { "" }', { "entrypoint[1] must not be empty" } },
   { "args = { 1 }", { "args[1] must be a string" } },
   { 'working_dir = "data"', { "working_dir must be an absolute path" } },
+  -- What a policy cannot do.
+  { "memory = os.getenv 'MEMORY'", { "kv.lua:2: os.getenv: policies have none: ctx.env" } },
+  { "init = os.exit(1)", { "kv.lua:2: os.exit: policies have none" } },
+  { "args = { io.popen('date'):read() }", { "kv.lua:2: io.popen: policies have none: a policy runs no program" } },
+  { "labels = dofile 'labels.lua'", { "kv.lua:2: dofile: policies have none: require loads" } },
+  { "env = package.loaded", { "kv.lua:2: package: policies have none" } },
   -- Who waits for whom.
   { 'after = { "kv" }', { "kv.lua:2: after: 'kv' is this plugin itself" } },
   { 'name = "db", after = { "db" }', { "after: 'db' is this plugin itself" } },
