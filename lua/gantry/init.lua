@@ -60,6 +60,7 @@ end
 ---@field verb string? for ctx.verb; "launch" where nil
 ---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
 ---@field on_read (fun(path: string, seen: gantry.SeenFile))? is told of each file that the policy was made from
+---@field print (fun(text: string, path: string))? takes what the policy prints, and its path; dropped where nil
 
 ---Loads a policy file, validates what it returns and applies this machine's site policy. The engine is asked only where
 ---a policy looks at ctx.engine. A table of config fields is taken as a policy too.
@@ -76,7 +77,7 @@ function gantry.load(path, options)
     end
   end
   local load = type(path) == "table" and policies.of_fields or policies.load
-  return load(path, context.of(options, connect), { on_read = options.on_read })
+  return load(path, context.of(options, connect), { on_read = options.on_read, print = options.print })
 end
 
 ---An engine that is not there, as `ctx` describes it.

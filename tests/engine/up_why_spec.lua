@@ -121,6 +121,15 @@ describe("gantry why", function()
       .. "got 'restrat'; the default holds: backoff, attempt 1.*")
   end)
 
+  test("has what a policy printed, when it was read and when it was asked", function()
+    place:policy("kv", "restart = function(exit) print('ended by', exit.cause) return 'stop' end,",
+      "print('read', 1)\n")
+    place:up()
+    assert(support.engine():kill(place:await_state("kv", "ready").container, "KILL"))
+    await_told("kv", "print     read\t1", "start     GENERATION", "print     ended by\tsignal",
+      "exit      killed by SIGKILL, UP, GENERATION")
+  end)
+
   test("tells that a policy went, and still does when the plugin is gone", function()
     place:policy "kv"
     place:policy("waits", "args = { '-exit-now', '3' }, restart = function() return 'restart', { after = '1h' } end,")

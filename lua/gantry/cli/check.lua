@@ -46,7 +46,7 @@ local function load(path, options)
   local seen = {}
   local function on_read(read, what) seen[core.system.real_path(read) or read] = what end
   local policy, err = gantry.load(path, { engine = options.engine, ctx = options.ctx, verb = "check",
-    on_read = on_read })
+    on_read = on_read, print = policy_options.print })
   local found = not policy and (errors.is(err) and { err } or err) or nil
   return { path = path, real = core.system.real_path(path) or path, errors = found, seen = seen }
 end

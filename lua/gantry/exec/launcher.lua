@@ -360,7 +360,8 @@ local function prepare(path, arguments)
     if not engine then engine, err = engines.connect() end
     return engine, err
   end
-  local policy, err = policies.load(path, context.of({ args = arguments, verb = "exec" }, connect))
+  local policy, err = policies.load(path, context.of({ args = arguments, verb = "exec" }, connect),
+    { print = function(text, from) say("info", ("%s: %s"):format(from, text)) end })
   if not policy then return nil, err end
   face.tell("plugin", policy.name)
   local timeout = policy.config.start_timeout * SHARE_OF_TIMEOUT

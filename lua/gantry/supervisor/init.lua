@@ -14,6 +14,7 @@ local order = require "gantry.supervisor.order"
 local pacing = require "gantry.supervisor.pacing"
 local paths = require "gantry.supervisor.paths"
 local policies = require "gantry.supervisor.policies"
+local printed = require "gantry.supervisor.printed"
 local requests = require "gantry.supervisor.requests"
 local retry = require "gantry.task.retry"
 local runtime_dir = require "gantry.place.runtime_dir"
@@ -80,11 +81,11 @@ function supervisor.new(options)
   local self = setmetatable({
     options = options, directory = directory, engine = options.engine, runtime_dir = core.system.real_path(root),
     store = state, units = {}, clock = core.loop.clock, pacing = pacing.new(core.loop.clock), subscribers = {},
-    past = {}, ended = task.event(), arrivals = {},
+    past = {}, printed = {}, ended = task.event(), arrivals = {},
     unreachable = errors.new("ENGINE_UNREACHABLE", "the engine is only being looked for"),
   }, Supervisor)
   self.policies = policies.new(directory, { engine = function() return self.engine end,
-    policy_process = options.policy_process })
+    policy_process = options.policy_process, print = function(path, text) printed.take(self, path, text) end })
   return self
 end
 
@@ -301,6 +302,7 @@ function Supervisor:read_policies()
       requests.tell(one, "removed", { text = "its policy is gone: stopped", note = "policy" })
     end
   end
+  printed.settle(self)
   self:report_broken(found.broken)
   self:block_cycles()
   self:watch_folders()

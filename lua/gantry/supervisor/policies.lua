@@ -37,12 +37,12 @@ local Set = {}
 Set.__index = Set
 
 ---@param directory string
----@param options { engine: fun(): gantry.Engine?, policy_process: string[]? }
+---@param options { engine: fun(): gantry.Engine?, policy_process: string[]?, print: function? }
 function policies.new(directory, options)
   local turn = task.queue()
   turn:put(true)
   return setmetatable({ directory = directory, files = {}, path_of = {}, turn = turn,
-    evaluator = evaluator.new { command = options.policy_process },
+    evaluator = evaluator.new { command = options.policy_process, print = options.print },
     context = context.of({ verb = "up" }, options.engine) }, Set)
 end
 

@@ -132,7 +132,8 @@ end
 ---Lets a plugin end again and again, and asks its policy each time. Ends early where the plugin stays down.
 ---@param policy string|gantry.Policy|table path, loaded policy, or a table of config fields
 ---@param events table such as { oom = 3 }, or a list of ends: { 2, "oom", { signal = "KILL", uptime = "41s" } }
----@param options { uptime: number|string?, seed: integer?, engine: any, verb: string? }? uptime of ends without one
+---@param options { uptime: number|string?, seed: integer?, engine: any, verb: string?, print: function? }? uptime
+--- of ends without one; print as in gantry.LoadOptions
 ---@return gantry.SimulatedStep[]? steps
 ---@return gantry.Error|gantry.Error[]|nil err
 function simulate.run(policy, events, options)
@@ -142,7 +143,7 @@ function simulate.run(policy, events, options)
   if not exits then return nil, errors.new("SIMULATE_INVALID", "simulate: " .. reason) end
   if type(policy) == "string" or not policy.config then
     local loaded, err = require("gantry").load(policy, { engine = options.engine, ctx = options.ctx,
-      verb = options.verb or "simulate" })
+      verb = options.verb or "simulate", print = options.print })
     if not loaded then return nil, err end
     policy = loaded
   end
