@@ -7,6 +7,7 @@
 ---@field [1] string fields of kv.lua, each on line 2 and later; nil where files are given
 ---@field [2] string[] words
 ---@field files table<string, string>? texts by name, instead
+---@field without string? words that must not
 ---@field command string?
 ---@field code integer?
 
@@ -118,6 +119,40 @@ return {
   { 'entrypoint = { "" }', { "entrypoint[1] must not be empty" } },
   { "args = { 1 }", { "args[1] must be a string" } },
   { 'working_dir = "data"', { "working_dir must be an absolute path" } },
+  -- What this machine has not.
+  { "cpus = 8192", { "kv.lua:2: cpus must be at most the machine's processors" } },
+  { "nano_cpus = 8192000000000", { "kv.lua:2: nano_cpus must be at most the machine's processors" } },
+  { 'cpuset = "8191"', { "kv.lua:2: cpuset names processor 8191, and the machine has 0 to" } },
+  { 'group_add = "nosuchgroup"', { "kv.lua:2: group_add[1]: group 'nosuchgroup' is not known on this host" } },
+  { 'socket_group = "nosuchgroup"', { "kv.lua:2: socket_group: group 'nosuchgroup' is not known" } },
+  { 'mounts = { { source = "/nowhere/x", target = "/x" } }',
+    { "kv.lua:2: warning: mounts[1].source: /nowhere/x is not on this machine" }, code = 0 },
+  { 'devices = "/dev/nowhere"', { "kv.lua:2: warning: devices[1]: /dev/nowhere is not on this machine" }, code = 0 },
+  { 'env_files = "/nowhere/env"', { "kv.lua:2: warning: env_files[1]: /nowhere/env" }, code = 0 },
+  { 'credentials = { token = "/nowhere/token" }', { "kv.lua:2: warning: credentials.token: /nowhere/token" },
+    code = 0 },
+  { 'seccomp = "/nowhere.json"', { "kv.lua:2: warning: seccomp: /nowhere.json" }, code = 0 },
+  -- What no engine was asked.
+  { 'user = "kv", runtime = "runsc", networks = { "backend" }', { "not checked, since that takes an engine: image, "
+    .. "user, runtime, networks; `gantry doctor POLICY` asks it" }, code = 0 },
+  { 'user = "1:2"', { '"unchecked":["image"]' }, command = "check --json kv.lua", code = 0 },
+  -- Policies of one folder.
+  { nil, { "a.lua:2: dependency cycle: a -> b -> a; take one `after` out", "b.lua:1: dependency cycle" },
+    command = "check set", files = { ["set/a.lua"] = 'return { image = "a",\nafter = { "b" } }',
+      ["set/b.lua"] = 'return { image = "b", after = { "a" } }' } },
+  { nil, { "a.lua:1: dependency cycle: a -> b -> a", "b.lua:1: dependency cycle" }, command = "check a.lua ./b.lua",
+    files = { ["a.lua"] = 'return { image = "a", after = { "b" } }',
+      ["b.lua"] = 'return { image = "b", after = { "a" } }' } },
+  { nil, { "set/kv.lua:2: after: no policy of this folder is for a plugin 'dbb'" }, command = "check set/",
+    files = { ["set/db.lua"] = 'return { image = "db" }',
+      ["set/kv.lua"] = 'return { image = "kv",\nafter = { "db", "dbb" } }' } },
+  { nil, { "set/kv.lua: there is a plugin 'db' already, from set/db.lua; give one of them another name" },
+    command = "check set", files = { ["set/db.lua"] = 'return { image = "db" }',
+      ["set/kv.lua"] = 'return { image = "kv", name = "db" }' } },
+  { nil, { "set/db.lua:1: " }, without = "no policy of this folder", command = "check set", files = {
+    ["set/db.lua"] = "retrun {}", ["set/kv.lua"] = 'return { image = "kv", after = { "db" } }' } },
+  { nil, { "set: holds no policy" }, command = "check set", files = { ["set/notes.txt"] = "none" } },
+  { nil, { "nowhere: no such file; name the path of a policy" }, command = "check nowhere" },
   -- What a policy cannot do.
   { "memory = os.getenv 'MEMORY'", { "kv.lua:2: os.getenv: policies have none: ctx.env" } },
   { "init = os.exit(1)", { "kv.lua:2: os.exit: policies have none" } },

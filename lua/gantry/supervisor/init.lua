@@ -195,7 +195,7 @@ function Supervisor:block_cycles()
   for name, one in pairs(self.units) do after_of[name] = one.config.after or {} end
   local found = order.cycles(after_of)
   for name, one in pairs(self.units) do
-    local reason = found[name] and ("dependency cycle: %s; take one `after` out"):format(found[name])
+    local reason = found[name] and order.describe(found[name])
     if one.blocked ~= reason then
       one.blocked = reason
       if reason then one:note("policy", reason) end
