@@ -153,6 +153,12 @@ return {
     ["set/db.lua"] = "retrun {}", ["set/kv.lua"] = 'return { image = "kv", after = { "db" } }' } },
   { nil, { "set: holds no policy" }, command = "check set", files = { ["set/notes.txt"] = "none" } },
   { nil, { "nowhere: no such file; name the path of a policy" }, command = "check nowhere" },
+  -- What is no policy.
+  { nil, { "kv: is a program, and a policy is a Lua file" }, command = "check kv", files = { kv = "\127ELF\2\1\1\0" } },
+  { nil, { "kv: is a program, and a policy is a Lua file" }, command = "run kv",
+    files = { kv = "\127ELF\2\1\1\0" .. ("x"):rep(2 << 20) } },
+  { nil, { "kv.lua: is a binary chunk; a policy is Lua source" }, command = "check kv.lua",
+    files = { ["kv.lua"] = string.dump(function() return 1 end) } },
   -- What a policy cannot do.
   { "memory = os.getenv 'MEMORY'", { "kv.lua:2: os.getenv: policies have none: ctx.env" } },
   { "init = os.exit(1)", { "kv.lua:2: os.exit: policies have none" } },
