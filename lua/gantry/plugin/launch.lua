@@ -419,7 +419,7 @@ local STEPS = {
 ---The steps that a launch for another host has in common with ours: see gantry.exec.launcher.
 launch.steps = {
   find_image = find_image.run, check_runtime = check_runtime, find_group = find_group, open_directory = open_directory,
-  create = create, connect = connect, publish = publish,
+  create = create, start_error = start_error, connect = connect, publish = publish,
 }
 
 ---Goes through the steps.
