@@ -14,6 +14,11 @@ _gantry() {
                 opts="$opts -h --help --name --engine --debug --site --json -v --verbose"
                 break
                 ;;
+            init)
+                cmd="init"
+                opts="$opts -h --help --image --for --type --name --sha256 -o --output --engine --json -v --verbose"
+                break
+                ;;
             plan)
                 cmd="plan"
                 opts="$opts -h --help --name --engine --site --ctx --offline --json -v --verbose"
@@ -129,7 +134,7 @@ _gantry() {
 
     case "$cmd" in
         '')
-            COMPREPLY=($(compgen -W "run plan call check test exec host simulate up ps start stop restart reload logs why events reattach down repl doctor gc version" -- "$cur"))
+            COMPREPLY=($(compgen -W "run init plan call check test exec host simulate up ps start stop restart reload logs why events reattach down repl doctor gc version" -- "$cur"))
             ;;
         'run')
             case "$prev" in
@@ -142,6 +147,39 @@ _gantry() {
                     return 0
                     ;;
                 --site)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+            esac
+
+            ;;
+        'init')
+            case "$prev" in
+                --image)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --type)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --sha256)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                -o|--output)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --engine)
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;

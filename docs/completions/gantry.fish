@@ -7,6 +7,9 @@ function __fish_gantry_print_command
             case run
                 set cmd $cmd run
                 break
+            case init
+                set cmd $cmd init
+                break
             case plan
                 set cmd $cmd plan
                 break
@@ -91,6 +94,7 @@ function __fish_gantry_seen_command
 end
 
 complete -c gantry -n '__fish_gantry_using_command' -xa 'run' -d 'launch one plugin and keep it in the foreground'
+complete -c gantry -n '__fish_gantry_using_command' -xa 'init' -d 'write a first policy'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'plan' -d 'show what would be created, with nothing started'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'call' -d 'launch a plugin for one call: JSON in, JSON out'
 complete -c gantry -n '__fish_gantry_using_command' -xa 'check' -d 'check policies'
@@ -122,6 +126,17 @@ complete -c gantry -n '__fish_gantry_seen_command run' -l debug -d 'Keep the con
 complete -c gantry -n '__fish_gantry_seen_command run' -l site -r -d 'The site policy, instead of $GANTRY_SITE or /etc/gantry/site.lua'
 complete -c gantry -n '__fish_gantry_seen_command run' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command run' -s v -l verbose -d 'Say more of errors: code and cause'
+
+complete -c gantry -n '__fish_gantry_seen_command init' -s h -l help -d 'Show this help message and exit'
+complete -c gantry -n '__fish_gantry_seen_command init' -l image -r -d 'The plugin\'s image'
+complete -c gantry -n '__fish_gantry_seen_command init' -l for -r -d 'The host that starts the plugin: vault, openbao, opentofu, terraform, packer, tflint, nomad or grafana'
+complete -c gantry -n '__fish_gantry_seen_command init' -l type -r -d 'Vault and OpenBao: auth, secret or database'
+complete -c gantry -n '__fish_gantry_seen_command init' -l name -r -d 'The plugin\'s name, instead of the image\'s'
+complete -c gantry -n '__fish_gantry_seen_command init' -l sha256 -r -d 'Pins the image to this id; none is asked for'
+complete -c gantry -n '__fish_gantry_seen_command init' -s o -l output -r -d 'Where to write; NAME.lua where left out'
+complete -c gantry -n '__fish_gantry_seen_command init' -l engine -r -d 'The engine that knows the image (unix:///path, tcp://host:port)'
+complete -c gantry -n '__fish_gantry_seen_command init' -l json -d 'Print for programs'
+complete -c gantry -n '__fish_gantry_seen_command init' -s v -l verbose -d 'Say more of errors: code and cause'
 
 complete -c gantry -n '__fish_gantry_seen_command plan' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command plan' -l name -r -d 'Name of this plugin, instead of the policy\'s'

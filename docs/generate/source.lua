@@ -56,7 +56,7 @@ function source.verbs()
   for _, group in ipairs(cli.groups) do
     local made = { title = group.title, verbs = {} }
     for _, verb in ipairs(group.verbs) do
-      local module = require("gantry.cli." .. verb[1])
+      local module = cli.verb(verb[1])
       made.verbs[#made.verbs + 1] = { name = verb[1], line = verb[2], summary = module.summary,
         examples = module.examples, help = cli.parser(verb[1]):usage_margin(7):get_usage():gsub("^Usage: ", ""),
         options = cli.options(verb[1]) }

@@ -299,6 +299,8 @@ local exit = {}
 ---@field exit table
 ---@field decision gantry.Decision
 ---@field memory integer? its limit, in bytes
+---@field command string[]? what on_exit would run
+---@field fault string? why on_exit would run nothing
 local simulate = {}
 
 ---Lets a plugin end again and again, and asks its policy each time. Ends early where the plugin stays down.

@@ -97,17 +97,29 @@ static int files_list(lua_State *L) /* path -> names | nil, err */
     return failed == 0 ? 1 : lua_error(L);
 }
 
-static int files_replace(lua_State *L) /* path, bytes, mode|nil -> true | nil, err */
+typedef int write_fn(const char *path, const char *bytes, size_t count, mode_t mode, struct gantry_error *err);
+
+static int write_file(lua_State *L, write_fn *write, mode_t otherwise)
 {
     const char *path = lua_gantry_check_text(L, 1);
     size_t count;
     const char *bytes = luaL_checklstring(L, 2, &count);
     struct gantry_error err;
 
-    if (gantry_files_replace(path, bytes, count, check_mode(L, 3, 0600), &err) < 0)
+    if (write(path, bytes, count, check_mode(L, 3, otherwise), &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, true);
     return 1;
+}
+
+static int files_replace(lua_State *L) /* path, bytes, mode|nil -> true | nil, err */
+{
+    return write_file(L, gantry_files_replace, 0600);
+}
+
+static int files_create(lua_State *L) /* path, bytes, mode|nil -> true | nil, err */
+{
+    return write_file(L, gantry_files_create, 0666);
 }
 
 /* Reads up to `limit` bytes into a buffer on the stack of Lua, which frees it. The descriptor is in a userdata
@@ -209,6 +221,7 @@ static const luaL_Reg functions[] = {{"make_directory", files_make_directory},
                                      {"list", files_list},
                                      {"read", files_read},
                                      {"replace", files_replace},
+                                     {"create", files_create},
                                      {"copy", files_copy},
                                      {"lock", files_lock},
                                      {NULL, NULL}};

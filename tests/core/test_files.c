@@ -99,6 +99,32 @@ static void test_replace(void **state)
     assert_string_equal("WRITE_FAILED", err.code);
 }
 
+static void test_create(void **state)
+{
+    char content[8] = "";
+    struct stat status;
+    mode_t before = umask(027);
+    int fd;
+
+    (void)state;
+    assert_int_equal(0, gantry_files_create(in_folder("c"), "first", 5, 0777, &err));
+    umask(before);
+    assert_int_equal(-1, gantry_files_create(in_folder("c"), "second", 6, 0777, &err));
+    assert_string_equal("FILE_EXISTS", err.code);
+    fd = open(in_folder("c"), O_RDONLY);
+    assert_int_equal(5, read(fd, content, sizeof content));
+    close(fd);
+    assert_string_equal("first", content);
+    assert_int_equal(0, stat(in_folder("c"), &status));
+    assert_int_equal(0750, status.st_mode & 07777);
+
+    assert_int_equal(-1, gantry_files_create(in_folder("none/c"), "x", 1, 0600, &err));
+    assert_string_equal("WRITE_FAILED", err.code);
+    /* The kernel's own file systems have no files without names, and none with this one. */
+    assert_int_equal(-1, gantry_files_create("/proc/self/c", "x", 1, 0600, &err));
+    assert_string_equal("WRITE_FAILED", err.code);
+}
+
 static void test_lock(void **state)
 {
     int first;
@@ -123,6 +149,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_make_directory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replace, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_create, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
     };
 

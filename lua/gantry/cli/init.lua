@@ -12,6 +12,7 @@ local cli = {}
 local GROUPS = {
   { title = "One plugin", verbs = {
     { "run", "launch one plugin and keep it in the foreground" },
+    { "init", "write a first policy", file = "init_policy" },
     { "plan", "show what would be created, with nothing started" },
     { "call", "launch a plugin for one call: JSON in, JSON out" },
     { "check", "check policies" },
@@ -46,12 +47,20 @@ local GROUPS = {
 ---The verbs in groups, for the manual.
 cli.groups = GROUPS
 
+---@param name string
+---@return { [1]: string, [2]: string, file: string? }? entry of GROUPS
 local function find_verb(name)
   for _, group in ipairs(GROUPS) do
     for _, verb in ipairs(group.verbs) do
       if verb[1] == name then return verb end
     end
   end
+end
+
+---@param name string a verb's
+---@return { configure: fun(parser: table), run: fun(arguments: table): integer, examples: string, summary: string }
+function cli.verb(name)
+  return require("gantry.cli." .. (find_verb(name).file or name))
 end
 
 local function verb_names()
@@ -92,7 +101,7 @@ end
 ---@param name string a verb's
 ---@return table parser of argparse's
 function cli.parser(name)
-  return verb_parser(name, require("gantry.cli." .. name))
+  return verb_parser(name, cli.verb(name))
 end
 
 ---All verbs as one parser, for the shells' completions.
@@ -100,7 +109,7 @@ end
 function cli.whole_parser()
   local whole = argparse("gantry")
   for _, name in ipairs(verb_names()) do
-    local verb = require("gantry.cli." .. name)
+    local verb = cli.verb(name)
     local command = whole:command(name, find_verb(name)[2])
     verb.configure(command)
     add_common(command)
@@ -122,7 +131,7 @@ function cli.options(name)
   end
   recorder.argument, recorder.option, recorder.flag = keep, keep, keep
   setmetatable(recorder, { __index = function() return function(self) return self end end })
-  require("gantry.cli." .. name).configure(recorder)
+  cli.verb(name).configure(recorder)
   local shown = {}
   for _, one in ipairs(list) do
     if not one.hidden then shown[#shown + 1] = one end
@@ -144,7 +153,7 @@ end
 ---@param ... string its arguments
 ---@return integer exit_code
 local function run_verb(name, ...)
-  local verb = require("gantry.cli." .. name)
+  local verb = cli.verb(name)
   local ok, arguments = verb_parser(name, verb):pparse { ... }
   if not ok then
     return usage_error(("%s (see gantry %s --help)"):format(arguments:gsub("\n", " "), name))

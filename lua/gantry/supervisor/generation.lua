@@ -36,6 +36,8 @@ function EVENTS.started(unit, _, release)
   end)
 end
 
+function EVENTS.image(unit, fields) unit.image_id = fields.id end
+
 function EVENTS.warning(unit, fields) unit:note("warning", fields.text) end
 
 function EVENTS.corpse(unit, fields) corpses.remember(unit, fields.container, fields.error) end
@@ -103,7 +105,7 @@ local function launch(unit, release)
   local before = unit.generation_config or unit.config
   unit.generation_config, unit.running = unit:next_config(), record.digest(unit.config)
   decider.started(unit.restart, unit.supervisor.clock(), unit.automatic)
-  unit.live = nil
+  unit.live, unit.image_id = nil, nil
   unit:enter "starting"
   unit:note("start", start_text(unit, before))
   unit:save()

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -206,6 +207,64 @@ int gantry_files_replace(const char *path, const char *bytes, size_t count, mode
     }
     free(beside);
     return 0;
+}
+
+/* Gives a file without a name one that nothing has. */
+static int name_file(int fd, const char *path)
+{
+    char *unnamed;
+    int named;
+
+    if (asprintf(&unnamed, "/proc/self/fd/%d", fd) < 0)
+        return -1;
+    named = linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+    free(unnamed);
+    return named;
+}
+
+/* On file systems that have no files without names: whoever kills the process in between leaves a part of one. */
+static int create_in_place(const char *path, const char *bytes, size_t count, mode_t mode)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    int failure;
+
+    if (fd < 0)
+        return -1;
+    if (write_all(fd, bytes, count) == 0)
+        return close(fd);
+    failure = errno;
+    close(fd);
+    unlink(path);
+    errno = failure;
+    return -1;
+}
+
+static int create(const char *path, const char *bytes, size_t count, mode_t mode)
+{
+    char *copy = strdup(path);
+    int fd = copy != NULL ? open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode) : -1;
+    int made, failure = errno;
+
+    free(copy);
+    if (fd < 0 && (failure == EOPNOTSUPP || failure == EISDIR))
+        return create_in_place(path, bytes, count, mode);
+    errno = failure;
+    if (fd < 0)
+        return -1;
+    made = write_all(fd, bytes, count) == 0 ? name_file(fd, path) : -1;
+    failure = errno;
+    close(fd);
+    errno = failure;
+    return made;
+}
+
+int gantry_files_create(const char *path, const char *bytes, size_t count, mode_t mode, struct gantry_error *err)
+{
+    if (create(path, bytes, count, mode) == 0)
+        return 0;
+    if (errno == EEXIST)
+        return gantry_fail(err, "FILE_EXISTS", "write %s: it is there already", path);
+    return gantry_fail_errno(err, errno, "WRITE_FAILED", "write %s", path);
 }
 
 int gantry_files_lock(const char *path, int *fd, struct gantry_error *err)

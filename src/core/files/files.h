@@ -34,6 +34,10 @@ int gantry_files_list(const char *path, gantry_files_entry_fn *callback, void *d
  * new one; a crash of the process does not. Fails with WRITE_FAILED, the file being as before. */
 int gantry_files_replace(const char *path, const char *bytes, size_t count, mode_t mode, struct gantry_error *err);
 
+/* Makes a file in one step: it is there whole, or not at all. `mode` is subject to the umask. Fails with FILE_EXISTS
+ * where something has that name, which is left as it is, else with WRITE_FAILED. */
+int gantry_files_create(const char *path, const char *bytes, size_t count, mode_t mode, struct gantry_error *err);
+
 /* Takes the lock of a file or directory, which is made as a file where it is missing; gives a descriptor that holds the
  * lock until it is closed. Fails with LOCK_BUSY (another process holds it) or LOCK_FAILED. */
 int gantry_files_lock(const char *path, int *fd, struct gantry_error *err);
