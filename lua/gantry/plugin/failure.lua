@@ -31,14 +31,14 @@ end
 
 ---@param plugin gantry.Plugin
 ---@param err gantry.Error
----@return gantry.Error?
+---@return gantry.Error? err with the problem as its remedy
 local function not_run(plugin, err)
   if not may_not_have_run(plugin, err) then return nil end
   local problem, unknown = program.problem(plugin)
   local by_init = unknown and plugin.has_init and err.code ~= "START_FAILED"
   if by_init then problem = "its entrypoint is no program that can be run in its image; correct it" end
   return problem and errors.new("START_FAILED", ("plugin '%s' was not started: %s"):format(plugin.name, problem),
-    { status = err.status, cause = err })
+    { status = err.status, cause = err, remedy = problem })
 end
 
 ---@param plugin gantry.Plugin
@@ -70,7 +70,7 @@ local function remedy_of(plugin, err)
     :format(config.cookie.key)
 end
 
----The error of a launch that failed, with what is known of the end and the remedy.
+---The error of a launch that failed, with what is known of the end and the remedy, which is a field of its own, too.
 ---@param plugin gantry.Plugin
 ---@param err gantry.Error
 ---@return gantry.Error
@@ -79,10 +79,10 @@ function failure.explain(plugin, err)
   local found = not_run(plugin, err) or err
   local remedy = remedy_of(plugin, found)
   local message = found.message
+  local fields = { status = found.status, cause = found.cause, remedy = found.remedy or remedy }
   if plugin.exit then message = ("%s (%s)"):format(message, exit.describe(plugin.exit)) end
   if remedy then message = ("%s: %s"):format(message, remedy) end
-  if message == found.message then return found end
-  return errors.new(found.code, message, { status = found.status, cause = found.cause })
+  return message == found.message and found or errors.new(found.code, message, fields)
 end
 
 return failure
