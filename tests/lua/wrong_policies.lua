@@ -50,7 +50,6 @@ return {
   { 'mounts = { { source = "/etc", target = "/proc/1/x" } }', { "mounts[1].target must not be in /proc" } },
   { 'mounts = { { source = "/etc", target = "/a" }, { source = "/usr", target = "/b/../a" } }',
     { "mounts[2]: '/a' is taken already, by mounts[1]" } },
-  { 'mounts = { { source = "/a:b", target = "/a", relabel = "shared" } }', { "no engine relabels a path" } },
   { 'devices = { { source = "/dev/null", permissions = "rr" } }', { 'some of the letters "rwm", each once' } },
   { 'devices = { { source = "/dev/null", target = "/proc/null" } }', { "target must not be in /proc" } },
   -- Security.

@@ -68,16 +68,6 @@ local function targets_once(config, report)
   end
 end
 
----A bind whose label is changed is asked for as one text, with colons between its parts.
-local function no_colon_relabelled(config, report)
-  for i, mount in ipairs(config.mounts or {}) do
-    if mount.relabel and ((mount.source or "") .. (mount.target or "")):find(":", 1, true) then
-      local at = types.child("mounts", i)
-      report(at, at .. ": no engine relabels a path with a colon; leave relabel out, or name another path")
-    end
-  end
-end
-
 local function soft_below_hard(config, report)
   for i, limit in ipairs(config.ulimits or {}) do
     local soft, hard = limit.soft, limit.hard
@@ -167,5 +157,5 @@ local function names_in_own_networks(config, report)
 end
 
 ---@type (fun(config: table, report: gantry.Report))[]
-return { one_cpu_limit, one_tag, no_network_means_none, variables_once, targets_once, no_colon_relabelled,
-  soft_below_hard, limits_once, swap_above_memory, one_profile, not_after_itself, networks_fit, names_in_own_networks }
+return { one_cpu_limit, one_tag, no_network_means_none, variables_once, targets_once, soft_below_hard, limits_once,
+  swap_above_memory, one_profile, not_after_itself, networks_fit, names_in_own_networks }

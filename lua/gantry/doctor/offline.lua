@@ -92,11 +92,21 @@ end
 ---@return boolean
 local function any(value) return value ~= nil end
 
+---@param options string[]
+---@return boolean whether one is more than a switch that every engine has
+local function names_profile(options)
+  for _, option in ipairs(options) do
+    if not option:find "^no%-new%-privileges" then return true end
+  end
+  return false
+end
+
 -- In the order of the schema: fields that only an engine can judge, and which of their values.
 local OF_ENGINE <const> = {
   { "image", any }, { "sha256", any }, { "entrypoint", any },
   { "user", function(user) return user ~= nil and not user:find "^%d+:?%d*$" end },
-  { "userns_mode", any }, { "runtime", any }, { "cgroup_parent", any }, { "security_opt", any },
+  { "userns_mode", any }, { "runtime", any }, { "cgroup_parent", any },
+  { "security_opt", function(options) return names_profile(options or {}) end },
   { "seccomp", function(profile) return profile ~= nil and profile:sub(1, 1) == "/" end },
   { "apparmor", function(profile) return profile ~= nil and profile ~= "unconfined" end },
   { "devices", any }, { "networks", any }, { "endpoints_config", any },

@@ -77,12 +77,13 @@ end
 ---@param image table as the engine has it
 ---@return boolean
 local function names_program(config, image)
-  local inner = image.Config or {}
+  local inner = image.Config
+  if not inner then return true end -- who does not tell is believed
   for _, command in ipairs { config.entrypoint or false, config.args or false, inner.Entrypoint or false,
     inner.Cmd or false } do
     if command and #command > 0 then return true end
   end
-  return image.believed or false
+  return false
 end
 
 ---Looks an image up and holds it against the pin; nothing is pulled.
