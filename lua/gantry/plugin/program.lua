@@ -3,6 +3,7 @@
 --- plugin/program.lua: why the program of a container was not run, found by looking at its file: engines, runtimes and
 --- inits all say "no such file" of a file that is there and whose loader is not.
 
+local core = require "gantry.core"
 local words = require "gantry.base.words"
 
 local program = {}
@@ -76,6 +77,36 @@ local function joined(folder, path)
   return (folder:gsub("/*$", "/")) .. path
 end
 
+---Where a path of the container lies on this machine, by the policy's mounts: not every engine reads those.
+---@param plugin gantry.Plugin
+---@param path string
+---@return string? path
+local function on_host(plugin, path)
+  for _, mount in ipairs(plugin.config.mounts or {}) do
+    local target = mount.target:gsub("/+$", "")
+    if path == target then return mount.source end
+    if path:sub(1, #target + 1) == target .. "/" then return mount.source .. path:sub(#target + 1) end
+  end
+end
+
+---@param path string of this machine
+---@return gantry.FileHead? head nil where nothing is there
+---@return gantry.Error? err
+local function read_here(path)
+  local bytes, status = core.files.read(path, HEAD)
+  if bytes then return { kind = status.type == "directory" and "folder" or status.type, mode = status.mode,
+    bytes = bytes, target = "" } end
+  return nil, core.system.stat(path) and status or nil
+end
+
+---@param path string of the container
+---@param plugin gantry.Plugin
+---@return gantry.FileHead? head, gantry.Error? err
+local function read_there(path, plugin)
+  local head, err = plugin.engine:read_head(plugin.container, path, HEAD)
+  return head, err and err.status ~= NOT_FOUND and err or nil
+end
+
 ---What is at a path of the container, links followed.
 ---@param plugin gantry.Plugin
 ---@param path string
@@ -83,8 +114,10 @@ end
 ---@return gantry.Error? err where that cannot be told
 local function look(plugin, path)
   for _ = 1, MOST_LINKS do
-    local head, err = plugin.engine:read_head(plugin.container, path, HEAD)
-    if not head then return nil, err.status ~= NOT_FOUND and err or nil end
+    local here = on_host(plugin, path)
+    local read, subject = here and read_here or read_there, here or path
+    local head, err = read(subject, plugin)
+    if not head then return nil, err end
     if head.kind ~= "link" then return head end
     path = joined(path:match "^(.*)/[^/]*$" or "", head.target)
   end
