@@ -124,6 +124,7 @@ function gantry.loop() end
 ---@field verb string? for ctx.verb; "launch" where nil
 ---@field environment table<string, string>? stands for the environment of the process: for ctx.env, and for what  pass_env lets through
 ---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
+---@field print (fun(text: string, path: string))? takes what the policy prints, and its path; dropped where nil
 ---@field offline boolean? no engine is asked: a policy that looks at ctx.engine is refused, unless `ctx` says what that  is
 local LoadOptions = {}
 
@@ -298,7 +299,7 @@ local PluginView = {}
 
 ---@class gantry.JournalEntry
 ---@field time number seconds since 1970
----@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"state"|"warning"|"fault"
+---@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"print"|"state"|"warning"|"fault"
 ---@field text string
 local JournalEntry = {}
 
