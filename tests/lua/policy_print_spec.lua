@@ -66,7 +66,14 @@ describe("print in a policy", function()
     assert.matches("ctx.engine: no engine answers", out, 1, true)
   end)
 
-  it("goes nowhere where nobody takes it", function()
+  it("goes to a program that launches the policy, where it says so, and else nowhere", function()
+    local gantry, lines = require "gantry", {}
+    local options = { offline = true, print = function(text, path)
+      lines[#lines + 1] = path:match "[^/]*$" .. ": " .. text
+    end }
+    assert.is_table(gantry.plan(folder .. "/kv.lua", options))
+    assert.is_table(gantry.load(folder .. "/kv.lua", { print = options.print }))
+    assert.are.same({ "kv.lua: memory\t64", "kv.lua: memory\t64" }, lines)
     assert.is_table(policies.load(folder .. "/kv.lua", {}, { site = false }))
   end)
 end)
