@@ -150,6 +150,9 @@ return {
       ["set/kv.lua"] = 'return { image = "kv", name = "db" }' } },
   { nil, { "set/db.lua:1: " }, without = "no policy of this folder", command = "check set", files = {
     ["set/db.lua"] = "retrun {}", ["set/kv.lua"] = 'return { image = "kv", after = { "db" } }' } },
+  { nil, { "there is a plugin 'a' already, from ./set/a.lua" }, without = "set/a.lua: there is", -- once, however named
+    command = "check ./set/a.lua set", files = { ["set/a.lua"] = 'return { image = "a" }',
+      ["set/b.lua"] = 'return { image = "b", name = "a" }' } },
   { nil, { "set: holds no policy" }, command = "check set", files = { ["set/notes.txt"] = "none" } },
   { nil, { "nowhere: no such file; name the path of a policy" }, command = "check nowhere" },
   -- What is no policy.

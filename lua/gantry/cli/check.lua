@@ -53,6 +53,10 @@ end
 local function real(path) return core.system.real_path(path) or path end
 
 ---@param path string
+---@return string
+local function folder_of(path) return path:match "^(.+)/[^/]*$" or path:sub(1, 1) == "/" and "/" or "." end
+
+---@param path string
 ---@return gantry.Checked
 local function load(path, options)
   local seen = {}
@@ -60,7 +64,7 @@ local function load(path, options)
   local policy, err = gantry.load(path, { engine = options.engine, ctx = options.ctx, verb = "check",
     on_read = on_read, print = policy_options.print })
   local found = policy and offline.findings(policy, options.ctx ~= nil) or errors.is(err) and { err } or err
-  return { path = path, real = real(path), folder = real(path:match "^(.*)/[^/]*$" or "."), seen = seen,
+  return { path = path, real = real(path), folder = real(folder_of(path)), seen = seen,
     policy = policy, errors = found, warnings = policy and not options.ctx and offline.missing(policy) or {} }
 end
 
@@ -81,8 +85,10 @@ local function policies_among(named)
     end
     if not paths then return nil, err end
     for _, one in ipairs(paths) do
-      if not there[real(one)] and not site.is_no_policy(one) then list[#list + 1] = one end
-      there[real(one)] = true
+      -- A link is a policy of its own: its name is another.
+      local place = real(folder_of(one)) .. "/" .. one:match "[^/]*$"
+      if not there[place] and not site.is_no_policy(one) then list[#list + 1] = one end
+      there[place] = true
     end
   end
   return list, folders
