@@ -31,7 +31,7 @@
 ---@field nano_cpus integer? Limit of processor time, in billionths of a processor; not with cpus.
 ---@field cpuset string? Processors that it may run on.
 ---@field pids_limit integer? Most processes and threads; 2048 where left out.
----@field ulimits (({ name: string, soft: integer, hard: integer? }|string[])[])? Limits of the plugin's process.
+---@field ulimits (({ name: "as"|"core"|"cpu"|"data"|"fsize"|"locks"|"memlock"|"msgqueue"|"nice"|"nofile"|"nproc"|"rss"|"rtprio"|"rttime"|"sigpending"|"stack", soft: integer, hard: integer? }|string[])[])? Limits of the plugin's process.
 ---@field cgroup_parent string? The cgroup that the container's is made in.
 ---@field cap_ipc_lock boolean? Grants IPC_LOCK, for plugins that lock memory. All other capabilities are dropped.
 ---@field security_opt string[]? As the engine takes them. no-new-privileges holds, but with cap_ipc_lock or no-new-privileges:false.
@@ -45,10 +45,10 @@
 ---@field share_tmp (boolean|"/tmp")? Shares the host's private TMPDIR at its own path, for sockets of the host; "/tmp" shares all of that.
 ---@field disable_network boolean? No network but the container's own loopback; also halves the start time.
 ---@field hostname string? The container's own name; a part of its id where left out.
----@field dns any[]? Name servers, instead of the engine's.
+---@field dns string[]? Name servers, instead of the engine's.
 ---@field extra_hosts table<string, string>? Names that it knows beside those of DNS; "host-gateway" is the host, where the engine has that.
 ---@field networks string[]? Networks of the engine to join, else its default one; "host" is this machine's own, localhost too.
----@field endpoints_config table<string, table<string, any>>? Networks to join, each with endpoint settings as the engine's API names them.
+---@field endpoints_config (table<string, { Aliases: string[]?, IPAMConfig: { IPv4Address: string?, IPv6Address: string?, LinkLocalIPs: string[]? }|string[]?, Links: string[]?, MacAddress: string?, DriverOpts: table<string, string>?, GwPriority: integer? }|string[]>)? Networks to join, each with endpoint settings as the engine's API names them.
 ---@field cookie ({ key: string, value: string }|string[])? The magic cookie: without the right one, plugins refuse to start.
 ---@field protocol_versions integer[]? Versions of the application's protocol that are accepted; the plugin picks the highest it knows.
 ---@field protocol (("grpc"|"netrpc")[])? How the plugin may speak.
@@ -126,6 +126,7 @@ function gantry.loop() end
 ---@field verb string? for ctx.verb; "launch" where nil
 ---@field environment table<string, string>? stands for the environment of the process: for ctx.env, and for what  pass_env lets through
 ---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
+---@field print (fun(text: string, path: string))? takes what the policy prints, and its path; dropped where nil
 ---@field offline boolean? no engine is asked: a policy that looks at ctx.engine is refused, unless `ctx` says what that  is
 local LoadOptions = {}
 
@@ -303,7 +304,7 @@ local PluginView = {}
 
 ---@class gantry.JournalEntry
 ---@field time number seconds since 1970
----@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"state"|"warning"|"fault"
+---@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"print"|"state"|"warning"|"fault"
 ---@field text string
 local JournalEntry = {}
 
@@ -568,7 +569,7 @@ local simulate = {}
 ---Lets a plugin end again and again, and asks its policy each time. Ends early where the plugin stays down.
 ---@param policy string|gantry.Policy|table path, loaded policy, or a table of config fields
 ---@param events table such as { oom = 3 }, or a list of ends: { 2, "oom", { signal = "KILL", uptime = "41s" } }
----@param options { uptime: number|string?, seed: integer?, engine: any, verb: string? }? uptime of ends without one
+---@param options { uptime: number|string?, seed: integer?, engine: any, verb: string?, print: function? }? uptime  of ends without one; print as in gantry.LoadOptions
 ---@return gantry.SimulatedStep[]? steps
 ---@return gantry.Error|gantry.Error[]|nil err
 function simulate.run(policy, events, options) end

@@ -58,6 +58,7 @@ end
 ---@field environment table<string, string>? stands for the environment of the process: for ctx.env, and for what
 --- pass_env lets through
 ---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
+---@field print (fun(text: string, path: string))? takes what the policy prints, and its path; dropped where nil
 ---@field offline boolean? no engine is asked: a policy that looks at ctx.engine is refused, unless `ctx` says what that
 --- is
 
@@ -93,7 +94,7 @@ function gantry.load(path, options)
     end
   end
   local load = type(path) == "table" and policies.of_fields or policies.load
-  return load(path, context.of(options, connect), { on_read = options.on_read })
+  return load(path, context.of(options, connect), { on_read = options.on_read, print = options.print })
 end
 
 ---An engine that is not there, as `ctx` describes it.

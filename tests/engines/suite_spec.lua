@@ -237,7 +237,31 @@ describe("on " .. matrix.engine, function()
 
   case("no entrypoint", function()
     local err = refused(policy { entrypoint = { "/no/such/file" } }, "START_FAILED")
-    assert.is_truthy(err.message:find("/no/such/file", 1, true), err.message)
+    assert.is_truthy(err.message:find("'/no/such/file' is not in the image", 1, true), err.message)
+  end)
+
+  case("no loader", function()
+    local program = assert(core.system.real_path "/usr/bin/lua5.4")
+    local err = refused(policy { entrypoint = { "/plugin" }, mounts = { { source = program, target = "/plugin",
+      read_only = true } } }, "START_FAILED")
+    assert.is_truthy(err.message:find("'/plugin' is a dynamic program, and the image lacks its loader", 1, true),
+      err.message)
+  end)
+
+  case("head of a file", function()
+    local plugin <close> = assert(launch(policy()))
+    local head = assert(engine:read_head(plugin.container, "/kv", 4096))
+    assert.are.same({ "file", "\127ELF", 4096 }, { head.kind, head.bytes:sub(1, 4), #head.bytes })
+    assert.are_not.equal(0, head.mode & tonumber("111", 8))
+    assert.are.equal("folder", assert(engine:read_head(plugin.container, "/tmp", 4096)).kind)
+    local nothing, err = engine:read_head(plugin.container, "/nowhere", 4096)
+    assert.is_nil(nothing)
+    assert.are.equal(404, err.status)
+  end)
+
+  case("no cookie", function()
+    local err = refused(policy { cookie = { "OTHER_COOKIE", "x" } }, "EXITED_BEFORE_HANDSHAKE")
+    assert.is_truthy(err.message:find("does not take the policy's magic cookie OTHER_COOKIE", 1, true), err.message)
   end)
 
   case("out of memory", function()

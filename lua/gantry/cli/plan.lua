@@ -66,7 +66,7 @@ end
 function plan.run(arguments)
   local found, err = gantry.plan(arguments.policy, {
     engine = arguments.engine, name = arguments.name, args = arguments.arguments, verb = "plan",
-    ctx = arguments.ctx, offline = arguments.offline,
+    ctx = arguments.ctx, offline = arguments.offline, print = policy_options.print,
   })
   if not found then return report.failure(err, arguments) end
   if arguments.json then io.stdout:write(json.line(found)) else print_text(found) end

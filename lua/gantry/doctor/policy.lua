@@ -14,12 +14,13 @@ local policy_checks = {}
 ---Loads the policy; what is wrong with it are findings.
 ---@param self gantry.Examination
 ---@param path string
-function policy_checks.load(self, path)
+---@param print_line (fun(text: string, path: string))?
+function policy_checks.load(self, path, print_line)
   local provider = context.of({ verb = "doctor" }, function()
     if self.engine then return self.engine end
     return nil, errors.new("ENGINE_UNREACHABLE", "this policy is a function, which asks for the engine")
   end)
-  local policy, err = policies.load(path, provider)
+  local policy, err = policies.load(path, provider, { print = print_line })
   if policy then
     self.policy = policy
     return self:ok("policy", path .. " is valid")

@@ -41,7 +41,7 @@ end
 ---@param pin string? 64 hex digits
 ---@return table image
 function Absent.inspect_image(_, reference, pin)
-  return { Id = pin and "sha256:" .. pin or reference, Config = {} }
+  return { Id = pin and "sha256:" .. pin or reference }
 end
 
 ---@param request table

@@ -290,6 +290,39 @@ function Docker:read_file(id, path)
   return nil, errors.new("ENGINE_ANSWER", action .. ": the engine's answer holds no such file")
 end
 
+---@class gantry.FileHead
+---@field kind "file"|"link"|"folder"|"other"
+---@field mode integer
+---@field target string where a link leads to
+---@field bytes string a file's first ones
+
+---The beginning of a file inside a container, which need not run; what follows is not fetched.
+---@param id string
+---@param path string
+---@param most integer bytes
+---@return gantry.FileHead? head, gantry.Error? err of status 404 where nothing is there
+function Docker:read_head(id, path, most)
+  local action = ("look at %s of container %s"):format(path, short(id))
+  local pieces, size, status, enough = {}, 0, nil, task.event()
+  local sent <close>, refused = self.http:request { method = "GET", timeout = REQUEST_TIMEOUT,
+    path = ("/v%s/containers/%s/archive?path=%s"):format(self.api, id, escape(path)),
+    on_headers = function(code) status = code end,
+    on_data = function(bytes)
+      pieces[#pieces + 1], size = bytes, size + #bytes
+      if size > most and not failed(status) then enough:set(true) end
+    end,
+    on_done = function(err) enough:set(not err, err) end }
+  if not sent then return nil, refused:wrap(action) end
+  local ok, err = enough:wait()
+  if not ok then return nil, err:wrap(action) end
+  local bytes = table.concat(pieces)
+  if failed(status) then return nil, api_error(action, status, bytes) end
+  local entry = archive.first(bytes)
+  if not entry then return nil, errors.new("ENGINE_ANSWER", action .. ": the engine's answer is no archive") end
+  return { kind = entry.kind, mode = entry.mode, target = entry.target,
+    bytes = bytes:sub(entry.content, entry.content + math.min(entry.size, most) - 1) }
+end
+
 ---Connects a created container to one more network.
 function Docker:connect_network(network, id, endpoint_config)
   return self:call("POST", "/networks/" .. escape(network) .. "/connect", {

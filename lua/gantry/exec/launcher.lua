@@ -244,7 +244,7 @@ end
 ---@param self gantry.ExecLaunch
 local function start(self)
   local ok, err = self.engine:start(self.container)
-  if not ok then return nil, err end
+  if not ok then return nil, require("gantry.plugin.failure").explain(self, steps.start_error(err)) end
   return face.tell "started"
 end
 
@@ -362,7 +362,8 @@ local function prepare(path, arguments)
     if not engine then engine, err = engines.connect() end
     return engine, err
   end
-  local policy, err = policies.load(path, context.of({ args = arguments, verb = "exec" }, connect))
+  local policy, err = policies.load(path, context.of({ args = arguments, verb = "exec" }, connect),
+    { print = function(text, from) say("info", ("%s: %s"):format(from, text)) end })
   if not policy then return nil, err end
   face.tell("plugin", policy.name)
   local timeout = policy.config.start_timeout * SHARE_OF_TIMEOUT
@@ -387,11 +388,11 @@ function launcher.run(path, arguments)
   local _ <close> = setmetatable({}, { __close = function()
     if not done then task.shield(self.release, self) end
   end })
-  local ok, failure = self:start_in_time(arguments)
-  if ok then ok, failure = see_off(self) end
+  local ok, problem = self:start_in_time(arguments)
+  if ok then ok, problem = see_off(self) end
   if not ok then
-    face.tell("failed", messages.reason(failure))
-    return nil, failure
+    face.tell("failed", messages.reason(problem))
+    return nil, problem
   end
   done = true
   -- The plugin runs: now there is time for what was left when the machine's power went.

@@ -10,6 +10,7 @@ local calls = require "gantry.plugin.calls"
 local core = require "gantry.core"
 local credentials = require "gantry.plugin.credentials"
 local diagnosis = require "gantry.plugin.diagnosis"
+local failure = require "gantry.plugin.failure"
 local errors = require "gantry.base.errors"
 local events = require "gantry.plugin.events"
 local exit = require "gantry.plugin.exit"
@@ -229,8 +230,8 @@ function plugin.attach(name, options)
   local found, err = attach.find(options.engine, name, options)
   if not found then return nil, err end
   local self = new(attach.config(found), options)
-  local ok, failure = attach.run(self, found)
-  if not ok then return nil, failure end
+  local ok, refused = attach.run(self, found)
+  if not ok then return nil, refused end
   self:become_ready()
   self:event("attached", { plugin = self })
   return self
@@ -240,9 +241,7 @@ end
 ---@return gantry.Error
 function Plugin:fail_launch(err)
   if self.container and not self.inspected then self.inspected = self.engine:inspect(self.container) end
-  if self.exit then
-    err = errors.new(err.code, ("%s (%s)"):format(err.message, exit.describe(self.exit)), { cause = err.cause })
-  end
+  err = failure.explain(self, err)
   task.shield(self.release, self, true)
   self.state = "failed"
   if self.container then err.diagnosis = diagnosis.of(self) end

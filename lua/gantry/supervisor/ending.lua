@@ -67,8 +67,9 @@ end
 function ending.of_failed_launch(unit, err)
   local exit = err.diagnosis and err.diagnosis.exit
   if exit and exit.known then
+    local remedy = err.remedy and ": " .. err.remedy or ""
     return ending.make(facts_of(unit), { cause = exit.cause, code = exit.code, signal = exit.signal,
-      uptime = exit.uptime, phase = "handshaking", error = "exited before it was ready" })
+      uptime = exit.uptime, phase = "handshaking", error = "exited before it was ready" .. remedy })
   end
   return ending.make(facts_of(unit), { cause = blame.cause(err), error = err.message, phase = "starting" })
 end

@@ -49,7 +49,10 @@ local TEXT = {
       id)
     return found.by_hand and text .. "\nby hand: " .. found.by_hand or text
   end,
-  exit = function(fields) return ("ended (%s)"):format(exit.describe(fields.exit)) end,
+  exit = function(fields)
+    local remedy = fields.exit.cause == "oom" and "; raise memory in the policy" or ""
+    return ("ended (%s)%s"):format(exit.describe(fields.exit), remedy)
+  end,
 }
 
 ---A line for an event, nil for one that is not shown.
