@@ -123,6 +123,9 @@ function Supervision:serve_socket(options)
   if not server then return nil, err end
   table.insert(self.servers, server)
   self.control = server.path
+  local noted, unnoted = true, nil
+  if server.path then noted, unnoted = self.supervisor.store:save_control(server.path) end
+  if not noted then self:tell("warning", "the control socket's path cannot be kept: " .. unnoted.message) end
   return true
 end
 
