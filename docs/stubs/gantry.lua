@@ -186,6 +186,7 @@ local PullMessage = {}
 ---@field control string|false|nil path of the control socket, for gantry's other verbs; false for none; the usual one  where nil
 ---@field control_group string? a group whose members may control it
 ---@field control_descriptor integer? a socket that listens already, instead of the path
+---@field web gantry.WebOptions? serves the page, for browsers
 ---@field state_dir string? where it keeps what must outlive it, instead of the usual place; one supervisor has it
 ---@field runtime_dir string? where the plugins' socket directories are made, instead of the usual place
 ---@field log_dir string? where the plugins' output is written too: a file a plugin, rotated at 10 MiB
@@ -197,9 +198,18 @@ local PullMessage = {}
 ---@field on_waiting fun(err: gantry.Error)? the engine is not there yet; again and again
 local SuperviseOptions = {}
 
+---@class gantry.WebOptions
+---@field address string? where the page is served, as ADDRESS:PORT; 127.0.0.1:7070 where nil; port 0 for any free one
+---@field readonly boolean? whether it shows, and changes nothing
+---@field names string[]? more names by which browsers reach it, beside its address and localhost
+---@field certificate string? path of a PEM file, which any address but one of this machine's loopback needs
+---@field key string? path of its key's, without a passphrase
+local WebOptions = {}
+
 ---@class gantry.Supervision
 ---@field directory string of the policies, as an absolute path
 ---@field control string? path of the control socket
+---@field web string? the link to the page: whoever has it may do what the page does
 ---@field faults table<string, integer>? what handlers raised: the first line of each error, and how often it came
 local Supervision = {}
 
