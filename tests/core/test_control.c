@@ -3,6 +3,7 @@
  * test_control.c: the control server against a client that writes bytes on a socket. */
 #include "core/control/control.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,6 +145,72 @@ static void test_whole_answer(void **state)
     await_request();
     give_back();
     await_answer("was not answered");
+}
+
+static void test_headers(void **state)
+{
+    (void)state;
+    send_text("GET / HTTP/1.1\r\nHost: x\r\nX-One: a b\r\n\r\n");
+    await_request();
+    assert_string_equal("a b", gantry_control_request_header(test.request, "x-one"));
+    assert_null(gantry_control_request_header(test.request, "X-Two"));
+    gantry_control_request_add_header(test.request, "X-Three", "3");
+    gantry_control_request_add_header(test.request, "X-Five", "5");
+    gantry_control_request_answer(test.request, 200, "text/plain", "done", 4);
+    give_back();
+    await_answer("\r\n\r\ndone");
+    assert_non_null(strstr(test.answer, "\r\nX-Three: 3\r\n"));
+    assert_non_null(strstr(test.answer, "\r\nX-Five: 5\r\n"));
+}
+
+/* What cannot be a header is no reason to answer without it. */
+static void test_invalid_header(void **state)
+{
+    (void)state;
+    send_text("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await_request();
+    gantry_control_request_add_header(test.request, "X-Three", "3\r\nX-Four: 4");
+    gantry_control_request_answer(test.request, 200, "text/plain", "done", 4);
+    give_back();
+    for (int i = 0; i < STEPS && read(test.client, test.answer, sizeof test.answer) < 0; i++)
+        assert_true(gantry_loop_step(loop, 10, &err) >= 0);
+    assert_int_equal(0, read(test.client, test.answer, sizeof test.answer));
+}
+
+static void test_tcp(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    in_port_t port = 0;
+    in_port_t same = 0;
+    int second = -1;
+    int fd = -1;
+
+    (void)state;
+    assert_int_equal(0, gantry_control_listen_tcp("127.0.0.1", 0, &fd, &port, &err));
+    assert_int_not_equal(0, port);
+    assert_int_equal(-1, gantry_control_listen_tcp("127.0.0.1", port, &second, &same, &err));
+    assert_string_equal("CONTROL_BUSY", err.code);
+    assert_int_equal(-1, gantry_control_listen_tcp("localhost", 0, &second, &same, &err));
+    assert_string_equal("CONTROL_ADDRESS", err.code);
+    close(test.client);
+    test.client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(0, connect(test.client, (const struct sockaddr *)&address, sizeof address));
+    close(fd);
+    assert_int_equal(-1, second);
+}
+
+static void test_certificate_that_is_none(void **state)
+{
+    struct gantry_control_options options = {.connections = 1, .on_request = keep, .certificate = "x", .key = "y"};
+    struct gantry_control *control;
+    in_port_t port;
+
+    (void)state;
+    assert_int_equal(0, gantry_control_listen_tcp("127.0.0.1", 0, &options.fd, &port, &err));
+    assert_int_equal(-1, gantry_control_open(loop, &options, &control, &err));
+    assert_string_equal("CONTROL_CERTIFICATE", err.code);
 }
 
 static void test_stream(void **state)
@@ -313,6 +380,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_whole_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_headers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_invalid_header, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tcp, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_certificate_that_is_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_calls_in_any_order, set_up_writer, tear_down),
         cmocka_unit_test_setup_teardown(test_client_that_goes, set_up, tear_down),

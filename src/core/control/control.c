@@ -243,12 +243,11 @@ static int control_start(struct gantry_control *control, struct gantry_loop *loo
     control->daemon = control_start_daemon(control, options->certificate != NULL);
     if (control->daemon == NULL) {
         close(options->fd);
-        if (options->certificate != NULL)
-            return gantry_fail(
-                err, "CONTROL_CERTIFICATE",
-                "start the control server: libmicrohttpd refuses the certificate or its key; both must be "
-                "PEM, the key without a passphrase and the certificate's own");
-        return gantry_fail(err, "CONTROL_FAILED", "start the control server: libmicrohttpd refused");
+        if (options->certificate == NULL)
+            return gantry_fail(err, "CONTROL_FAILED", "start the control server: libmicrohttpd refused");
+        return gantry_fail(err, "CONTROL_CERTIFICATE",
+                           "start the control server: libmicrohttpd refuses the certificate or its key; both must be "
+                           "PEM, the key without a passphrase and the certificate's own");
     }
     info = MHD_get_daemon_info(control->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (info == NULL)
