@@ -44,6 +44,7 @@ dpkg-deb --extract "$package" "$root/deb"
 away "$root/deb/usr/bin/gantry" check "$root/deb/usr/share/gantry/policies/demo.lua"
 diff <(cd "$source/policies" && find . -name '*.lua' ! -name '*_test.lua' | sort) \
   <(cd "$root/deb/usr/share/gantry/policies" && find . -type f | sort) || fail "the package has other policies than the tree"
+diff -r "$source/web" "$root/deb/usr/share/gantry/web" || fail "the package has another page than the tree"
 use "$root/deb/usr/share/lua/5.4" "$root/deb/usr/lib/lua/5.4"
 for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua \
   bash-completion/completions/gantry zsh/vendor-completions/_gantry fish/vendor_completions.d/gantry.fish; do

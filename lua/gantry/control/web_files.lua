@@ -29,8 +29,8 @@ end
 function web_files.read()
   local folder = shipped.folder "web"
   if not folder then
-    return nil, errors.new("CONTROL_FAILED", "the files of the page, the folder 'web', are not beside gantry's Lua "
-      .. "files; install gantry anew")
+    return nil, errors.new("CONTROL_FAILED", "the files of the page are not beside gantry's Lua files; the Debian "
+      .. "package and cmake --install bring them")
   end
   local files = {}
   for _, file in ipairs(FILES) do
