@@ -7,13 +7,15 @@ import { Plugins } from "./plugins.js";
 import { ask, follow, Refusal } from "./server.js";
 import { put } from "./text.js";
 
-const PERIOD = 2000, SOON = 50; // milliseconds
+const PERIOD = 2000, SOON = 50, APART = 500; // milliseconds
 
 const by = (id) => document.getElementById(id);
 const plugins = new Plugins(by("plugins"), by("filter"), by("none"));
 const plugin = new Plugin(tellFailure);
 let watching = null; // ends what goes on while the page is seen
 let soon = null;
+let asked = 0, shown = 0; // looks: an answer that comes after that of a later one is out of date
+let lookedAt = -APART;
 
 function tell(text, isFailure) {
   put(by("link"), text);
@@ -42,6 +44,7 @@ function summary(list) {
 }
 
 async function look(sampled) {
+  const mine = ++asked;
   let list;
   try {
     ({ plugins: list } = await ask("/v1/plugins?stats=1"));
@@ -49,6 +52,8 @@ async function look(sampled) {
     tellFailure(error);
     return;
   }
+  if (mine < shown) return;
+  shown = mine;
   by("banner").hidden = true;
   plugins.show(list, sampled);
   plugins.select(selected());
@@ -56,13 +61,15 @@ async function look(sampled) {
   if (selected()) plugin.show(plugins.row(selected()));
 }
 
-// Looks after the next of many events that come together.
+// Looks once for many events that come together, and not again at once for those that follow.
 function lookSoon(events) {
-  if (events.some((event) => event.plugin === selected())) plugin.showTimeline();
+  if (events.some((event) => event.plugin === selected())) plugin.isBehind = true;
   soon ??= setTimeout(() => {
     soon = null;
+    lookedAt = performance.now();
     look(false);
-  }, SOON);
+    if (plugin.isBehind) plugin.showTimeline();
+  }, Math.max(SOON, lookedAt + APART - performance.now()));
 }
 
 async function sample(signal) {

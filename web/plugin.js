@@ -140,6 +140,7 @@ export class Plugin {
 
   async showTimeline() {
     const name = this.name;
+    this.isBehind = false;
     let entries;
     try {
       ({ entries } = await ask(pathOf(name, "why")));

@@ -50,8 +50,8 @@ async function read(response, take) {
 
 const FIRST_PAUSE = 250, LONGEST_PAUSE = 5000; // milliseconds
 
-// Reads a stream for as long as its signal lets it, and begins anew where it breaks off. `begin` is called with each
-// beginning, `take` with the values that came together, `fail` with what broke it off.
+// Reads a stream for as long as its signal lets it, and begins anew where it breaks off, unless it is refused. `begin`
+// is called with each beginning, `take` with the values that came together, `fail` with what broke it off.
 export async function follow(path, signal, { begin, take, fail }) {
   let pause = FIRST_PAUSE;
   while (!signal.aborted) {
@@ -64,7 +64,7 @@ export async function follow(path, signal, { begin, take, fail }) {
     } catch (error) {
       if (signal.aborted) return;
       fail(error);
-      if (error instanceof Refusal) return;
+      if (error instanceof Refusal && error.status < 500) return;
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
     pause = Math.min(pause * 2, LONGEST_PAUSE);

@@ -14,7 +14,7 @@ local browser = {}
 
 local ARGUMENTS <const> = { "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
   "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  "--window-size=1500,1000", "--lang=en" }
+  "--window-size=1500,1000", "--lang=en", "--host-resolver-rules=MAP foreign.example 127.0.0.1" }
 
 ---@class browser.Browser
 ---@field driver support.Command

@@ -3,6 +3,7 @@
 --- The page of `gantry up --web`, in a browser, with a plugin on a real engine.
 
 local browser = require "engine.browser"
+local json = require "gantry.json"
 local supervision = require "engine.supervision"
 local support = require "engine.support"
 local task = require "gantry.task"
@@ -136,6 +137,24 @@ describe("the page of gantry up", function()
     assert.are.same({ 0, "gantry" }, chromium:run
       "return [document.querySelectorAll('#injected').length, document.title]")
     check_clean()
+  end)
+
+  test("does nothing for a page of somebody else's, whatever name that gives to this machine", function()
+    place:policy "kv"
+    up()
+    chromium:go(link)
+    await_text("tbody tr[data-state=ready] th", "kv")
+    for _, foreign in ipairs { "foreign.example", "localhost" } do
+      chromium:go(("http://%s:%s/?token=%s"):format(foreign, origin:match ":(%d+)$", link:match "token=(%x+)"))
+      if foreign == "foreign.example" then assert.matches("HOST_REFUSED", chromium:text "body") end
+      -- What it asks of the other name is another site's, or another origin's, request. Its end is told to it, no more.
+      chromium:must("POST", "/execute/async", { args = json.array { origin }, script = [[
+        const [target, done] = arguments;
+        fetch(target + "/v1/plugins/kv/restart", { method: "POST", mode: "no-cors", credentials: "include" })
+          .then(() => done("asked"), () => done("refused"))]] })
+    end
+    assert.are.equal(1, place:plugin("kv").generation)
+    assert.is_nil(place:run("why", "kv").stdout:find "by hand")
   end)
 
   test("tells who has no token what to do, and one whose gantry up was started anew", function()
