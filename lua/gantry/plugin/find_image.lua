@@ -6,7 +6,8 @@
 local elsewhere = require "gantry.engine.elsewhere"
 local errors = require "gantry.base.errors"
 local image_name = require "gantry.base.image"
-local pull = require "gantry.engine.pull"
+local later = require "gantry.base.later"
+local pull = later "gantry.engine.pull"
 
 local find_image = {}
 
