@@ -177,7 +177,7 @@ describe("on the real loop", function()
     local raised
     real.loop():timer(0, function() raised = select(2, pcall(real.sleep, 1)) end)
     while not raised do real.loop():step(1) end
-    assert.matches("inside a callback", raised)
+    assert.matches("await in a callback of the loop", raised)
     real.sleep(0)
   end)
 

@@ -63,6 +63,11 @@ void gantry_grpc_call_destroy(struct gantry_grpc_call *call)
 
 /* ---- its turn ---- */
 
+void gantry_grpc_has_output(struct gantry_grpc *connection)
+{
+    gantry_deferred_set(connection->send_all);
+}
+
 void gantry_grpc_schedule(struct gantry_grpc *connection)
 {
     if (connection->is_running || connection->is_scheduled)

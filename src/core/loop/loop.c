@@ -8,6 +8,7 @@
  * and lives on, closed, until the last of them is freed. */
 #include "core/loop/loop.h"
 
+#include "core/base/list.h"
 #include "core/loop/timer_heap.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 #define NO_SLOT UINT32_MAX
 #define TIMER_KEY UINT64_MAX /* no watch has it: its slot would be NO_SLOT */
 #define NS_PER_S 1000000000LL
+#define LONG_AGO 1      /* a deadline that has passed: a timerfd takes 0 for none */
 #define FIRED INT64_MIN /* where the timerfd stands once it has told of its deadline */
 
 struct slot {
@@ -47,11 +49,19 @@ struct gantry_timer {
     void *data;
 };
 
+struct gantry_deferred {
+    struct gantry_list in_deferred; /* while it is set */
+    struct gantry_loop *loop;
+    gantry_deferred_fn *callback;
+    void *data;
+};
+
 struct gantry_loop {
     int epoll_fd;
     int timer_fd;
     bool closed;
     bool stepping;
+    bool is_polled;    /* somebody has asked for the descriptor */
     size_t references; /* the owner, the step under way, and each source */
 
     struct slot *slots;
@@ -61,6 +71,10 @@ struct gantry_loop {
     struct gantry_timer_heap heap; /* of the timers that are set */
     size_t timer_count;            /* those that exist; the heap has room for all of them */
     int64_t armed;                 /* the deadline the timerfd stands at, GANTRY_TIMER_NEVER or FIRED */
+
+    struct gantry_list deferred; /* those that are set */
+    gantry_deferred_fn *turn;    /* NULL without one */
+    void *turn_data;
 };
 
 int64_t gantry_clock_ns(void)
@@ -73,16 +87,20 @@ int64_t gantry_clock_ns(void)
 
 /* ---- the timerfd ---- */
 
+static int64_t earliest(const struct gantry_loop *loop)
+{
+    return gantry_list_is_empty(&loop->deferred) ? gantry_timer_heap_earliest(&loop->heap) : LONG_AGO;
+}
+
 /* Brings the timerfd to the earliest deadline, where that is earlier than the one it stands at: one that stands too
- * early costs one wake-up, and setting it for each deadline that moves later would cost a system call a request. During
- * a step this waits for its end, when all callbacks have had their say. Setting a timerfd also takes back that it is
- * readable, so it need never be read. */
+ * early costs one wake-up, and setting it for each deadline that moves later would cost a system call a request.
+ * Setting a timerfd also takes back that it is readable, so it need never be read. */
 static void arm(struct gantry_loop *loop)
 {
-    int64_t deadline = gantry_timer_heap_earliest(&loop->heap);
+    int64_t deadline = earliest(loop);
     struct itimerspec at = {0};
 
-    if (loop->stepping || loop->closed || (loop->armed != FIRED && deadline >= loop->armed))
+    if (loop->closed || (loop->armed != FIRED && deadline >= loop->armed))
         return;
     if (deadline != GANTRY_TIMER_NEVER) {
         at.it_value.tv_sec = deadline / NS_PER_S;
@@ -90,6 +108,14 @@ static void arm(struct gantry_loop *loop)
     }
     timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
     loop->armed = deadline;
+}
+
+/* Something is due at another time. During a step the timerfd waits for its end, when all callbacks have had their say;
+ * where nobody polls, it waits for the next step that does. */
+static void due_has_changed(struct gantry_loop *loop)
+{
+    if (loop->is_polled && !loop->stepping)
+        arm(loop);
 }
 
 /* Calls back for the timers that are due at `now` and were set before `order`; those that these callbacks set are for
@@ -145,6 +171,7 @@ int gantry_loop_new(struct gantry_loop **loop, struct gantry_error *err)
     made->references = 1;
     made->free_slot = NO_SLOT;
     made->armed = GANTRY_TIMER_NEVER;
+    gantry_list_init(&made->deferred);
     if (open_descriptors(made, err) < 0) {
         gantry_loop_free(made);
         return -1;
@@ -167,9 +194,17 @@ void gantry_loop_free(struct gantry_loop *loop)
     unreference(loop);
 }
 
-int gantry_loop_fd(const struct gantry_loop *loop)
+int gantry_loop_fd(struct gantry_loop *loop)
 {
+    loop->is_polled = true;
+    due_has_changed(loop);
     return loop->epoll_fd;
+}
+
+void gantry_loop_on_turn(struct gantry_loop *loop, gantry_deferred_fn *turn, void *data)
+{
+    loop->turn = turn;
+    loop->turn_data = data;
 }
 
 /* The watch that `key` still names, or NULL. */
@@ -204,41 +239,76 @@ static int dispatch(struct gantry_loop *loop, const struct epoll_event *events, 
     return count;
 }
 
-/* How long epoll may wait: not at all where a timer is due, since a timerfd set to a time gone by turns readable only
- * a moment later; otherwise as asked, for the timerfd ends the wait at its deadline. */
-static int wait_time(const struct gantry_loop *loop, int64_t timeout_ms)
+/* Makes the deferred calls that are set now; those set meanwhile are for the next step. */
+static int run_deferred(struct gantry_loop *loop)
 {
-    if (timeout_ms == 0 || (loop->heap.count > 0 && gantry_timer_heap_earliest(&loop->heap) <= gantry_clock_ns()))
+    struct gantry_list now;
+    int count = 0;
+
+    if (loop->closed)
         return 0;
+    gantry_list_init(&now);
+    gantry_list_move_all(&loop->deferred, &now);
+    for (; !gantry_list_is_empty(&now); count++) {
+        struct gantry_deferred *deferred = GANTRY_LIST_ENTRY(now.next, struct gantry_deferred, in_deferred);
+
+        gantry_list_remove(&deferred->in_deferred);
+        deferred->callback(deferred->data);
+    }
+    return count;
+}
+
+/* How long epoll may wait: not at all where something is due, since a timerfd set to a time gone by turns readable only
+ * a moment later; otherwise as asked, for the timerfd ends the wait at its deadline. */
+static int wait_time(struct gantry_loop *loop, int64_t timeout_ms)
+{
+    int64_t deadline = earliest(loop);
+
+    if (timeout_ms == 0 || (deadline != GANTRY_TIMER_NEVER && deadline <= gantry_clock_ns()))
+        return 0;
+    arm(loop);
     if (timeout_ms < 0)
         return -1;
     return timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX;
 }
 
+/* All callbacks of a step whose wait has brought so many events. */
+static int call_back(struct gantry_loop *loop, const struct epoll_event *events, int ready, uint64_t order)
+{
+    int64_t now = loop->heap.count > 0 ? gantry_clock_ns() : 0;
+    int count = dispatch(loop, events, ready);
+
+    count += fire_timers(loop, now, order);
+    if (!loop->closed && loop->turn != NULL)
+        loop->turn(loop->turn_data);
+    return count;
+}
+
 int gantry_loop_step(struct gantry_loop *loop, int64_t timeout_ms, struct gantry_error *err)
 {
     struct epoll_event events[BATCH_SIZE];
-    uint64_t order = loop->heap.next_order;
-    int64_t now;
+    uint64_t order;
     int ready;
     int count;
+    int reason;
 
     if (loop->stepping)
         return gantry_fail(err, "LOOP_FAILED",
                            "step the event loop: it is inside a step; return from its callback first");
-    ready = epoll_wait(loop->epoll_fd, events, BATCH_SIZE, wait_time(loop, timeout_ms));
-    if (ready < 0)
-        return errno == EINTR ? 0 : gantry_fail_errno(err, errno, "LOOP_FAILED", "wait for events");
-
-    now = loop->heap.count > 0 ? gantry_clock_ns() : 0;
     loop->stepping = true;
     loop->references++;
-    count = dispatch(loop, events, ready);
-    count += fire_timers(loop, now, order);
+    count = run_deferred(loop);
+    order = loop->heap.next_order;
+    ready = epoll_wait(loop->epoll_fd, events, BATCH_SIZE, wait_time(loop, timeout_ms));
+    reason = errno;
+    if (ready >= 0) {
+        count += call_back(loop, events, ready, order);
+        count += run_deferred(loop);
+    }
     loop->stepping = false;
-    arm(loop);
+    due_has_changed(loop);
     unreference(loop);
-    return count;
+    return ready >= 0 || reason == EINTR ? count : gantry_fail_errno(err, reason, "LOOP_FAILED", "wait for events");
 }
 
 /* ---- watches ---- */
@@ -369,13 +439,13 @@ void gantry_timer_set(struct gantry_timer *timer, int64_t delay_ns)
         delay_ns = 0;
     gantry_timer_heap_set(&loop->heap, &timer->node,
                           delay_ns < GANTRY_TIMER_NEVER - now ? now + delay_ns : GANTRY_TIMER_NEVER);
-    arm(loop);
+    due_has_changed(loop);
 }
 
 void gantry_timer_cancel(struct gantry_timer *timer)
 {
     gantry_timer_heap_remove(&timer->loop->heap, &timer->node);
-    arm(timer->loop);
+    due_has_changed(timer->loop);
 }
 
 void gantry_timer_free(struct gantry_timer *timer)
@@ -386,4 +456,39 @@ void gantry_timer_free(struct gantry_timer *timer)
     timer->loop->timer_count--;
     unreference(timer->loop);
     free(timer);
+}
+
+/* ---- deferred calls ---- */
+
+int gantry_deferred_new(struct gantry_loop *loop, gantry_deferred_fn *callback, void *data,
+                        struct gantry_deferred **deferred, struct gantry_error *err)
+{
+    struct gantry_deferred *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return gantry_fail(err, "OUT_OF_MEMORY", "make a deferred call: out of memory");
+    *made = (struct gantry_deferred){.loop = loop, .callback = callback, .data = data};
+    gantry_list_init(&made->in_deferred);
+    loop->references++;
+    *deferred = made;
+    return 0;
+}
+
+void gantry_deferred_set(struct gantry_deferred *deferred)
+{
+    struct gantry_loop *loop = deferred->loop;
+
+    if (!gantry_list_is_empty(&deferred->in_deferred))
+        return;
+    gantry_list_append(&loop->deferred, &deferred->in_deferred);
+    due_has_changed(loop);
+}
+
+void gantry_deferred_free(struct gantry_deferred *deferred)
+{
+    if (deferred == NULL)
+        return;
+    gantry_list_remove(&deferred->in_deferred);
+    unreference(deferred->loop);
+    free(deferred);
 }
