@@ -342,7 +342,7 @@ local function read_map(walk, field, tree)
   local depth, entries = walk:enter(), {}
   walk[depth] = MAP
   for text, element in next, tree do
-    walk.keys[depth] = text
+    walk[-depth] = text
     local key = read_key(walk, field.map.key, text)
     if entries[key] ~= nil then walk:fail "the key comes twice" end
     entries[key] = read_value(walk, field.map.value, element)

@@ -7,30 +7,43 @@ local errors = require "gantry.base.errors"
 
 ---@class gantry.protobuf.Walk
 ---@field root string what the path begins with
+---@field code string of its errors
 ---@field depth integer
----@field keys table<integer, any> the keys of those steps that go into a map
 ---@field any_level integer? how many messages of type Any are around
----@field budget { left: integer, any: integer }? of a decoding: what absent fields may cost, and bytes inside of Any
+---@field budget gantry.protobuf.Walk? of a decoding: the outermost walk, which has the next two
+---@field left integer? what absent fields may cost
+---@field any integer? how many bytes there may be inside of Any
 ---@field chosen table<table, table>? by message, which field of each oneof it has
----@field [integer] string|integer|table a field's name, an index, or walk.MAP
+---@field [integer] any a name, an index, or walk.MAP; at the negative of its place, the key of a step into a map
 local Walk = {}
 Walk.__index = Walk
 
 local walk = {}
 
----The step into a map; the key stands in `keys`.
+---The step into a map; the key stands at the negative of its place.
 walk.MAP = {}
 
 -- Messages inside messages: a table that contains itself ends here, and so do bytes made to exhaust the stack.
 local DEEPEST <const> = 500
--- What a decoding may cost; see Walk:allow.
+-- What a decoding may cost; see walk.of_bytes.
 local LEAST_BUDGET <const>, BUDGET_PER_BYTE <const>, DEEPEST_COPIES <const> = 1 << 20, 8, 16
 
 ---@param root string
----@param code string? of its errors; MESSAGE_INVALID where nil
 ---@return gantry.protobuf.Walk
-function walk.new(root, code)
-  return setmetatable({ root = root, code = code or "MESSAGE_INVALID", depth = 0, keys = {} }, Walk)
+function walk.new(root)
+  return setmetatable({ false, false, root = root, code = "MESSAGE_INVALID", depth = 0 }, Walk)
+end
+
+---The walk of a decoding: what it may cost is in proportion to its bytes, for a type with many fields makes two bytes a
+---large table.
+---@param root string
+---@param size integer of the bytes
+---@return gantry.protobuf.Walk
+function walk.of_bytes(root, size)
+  local self = { false, false, root = root, code = "ANSWER_INVALID", depth = 0, budget = false,
+    left = LEAST_BUDGET + BUDGET_PER_BYTE * size, any = LEAST_BUDGET + DEEPEST_COPIES * size }
+  self.budget = self
+  return setmetatable(self, Walk)
 end
 
 ---@return string
@@ -39,7 +52,7 @@ function Walk:path()
   for place = 1, self.depth do
     local step = self[place]
     if step == walk.MAP then
-      local key = self.keys[place]
+      local key = self[-place]
       parts[#parts + 1] = type(key) == "string" and ("[%q]"):format(key):gsub("\n", "n") or ("[%s]"):format(key)
     else
       parts[#parts + 1] = (math.type(step) and "[%d]" or ".%s"):format(step)
@@ -55,17 +68,12 @@ function Walk:fail(reason)
   error(errors.new(self.code, ("%s: %s"):format(path, reason), { field = path }), 0)
 end
 
----Lets what is decoded cost in proportion to its bytes: a type with many fields makes two bytes a large table.
----@param size integer of the bytes
-function Walk:allow(size)
-  self.budget = { left = LEAST_BUDGET + BUDGET_PER_BYTE * size, any = LEAST_BUDGET + DEEPEST_COPIES * size }
-end
-
 ---@param cost integer
 function Walk:spend(cost)
   local budget = self.budget
-  budget.left = budget.left - cost
-  if budget.left < 0 then self:fail "too many fields that are absent, for a message of this size" end
+  local left = budget.left - cost
+  budget.left = left
+  if left < 0 then self:fail "too many fields that are absent, for a message of this size" end
 end
 
 ---Notes which field of a oneof a message has.
@@ -97,16 +105,22 @@ function Walk:enter()
   return depth
 end
 
+---What pcall has given of such work: its result, or an error object as nil, err.
+---@param ok boolean
+---@param result any
+---@return any? result
+---@return gantry.Error?
+function walk.outcome(ok, result)
+  if ok then return result end
+  if not errors.is(result) or result.code == "CANCELLED" then error(result, 0) end
+  return nil, result
+end
+
 ---Calls a function whose error objects become nil, err.
 ---@param fn function
 ---@param ... any
 ---@return any? result
 ---@return gantry.Error?
-function walk.protect(fn, ...)
-  local ok, result = pcall(fn, ...)
-  if ok then return result end
-  if not errors.is(result) or result.code == "CANCELLED" then error(result, 0) end
-  return nil, result
-end
+function walk.protect(fn, ...) return walk.outcome(pcall(fn, ...)) end
 
 return walk
