@@ -219,7 +219,11 @@ function Message:decode_inside(walk, bytes) return (decoder.message(walk, self, 
 ---@return string? bytes
 ---@return gantry.Error? err MESSAGE_INVALID: names the field's path and what was expected there
 function Message:encode(value, root)
-  return walk_of.outcome(pcall(encoder.message, walk_of.new(root or self.short), self, value))
+  local walk = walk_of.new(root or self.short)
+  local ok, bytes = pcall(encoder.message, walk, self, value)
+  if not ok then return walk_of.refused(bytes) end
+  walk:finish()
+  return bytes
 end
 
 ---@param bytes string
@@ -229,7 +233,10 @@ end
 function Message:decode(bytes, root)
   if type(bytes) ~= "string" then error("decode needs the bytes of a message, got " .. type(bytes), 2) end
   local walk = walk_of.of_bytes(root or self.short, #bytes)
-  return walk_of.outcome(pcall(decoder.message, walk, self, bytes, 1, #bytes))
+  local ok, value = pcall(decoder.message, walk, self, bytes, 1, #bytes)
+  if not ok then return walk_of.refused(value) end
+  walk:finish()
+  return value
 end
 
 ---A message as JSON text, by protobuf's JSON mapping.

@@ -28,10 +28,17 @@ local DEEPEST <const> = 500
 -- What a decoding may cost; see walk.of_bytes.
 local LEAST_BUDGET <const>, BUDGET_PER_BYTE <const>, DEEPEST_COPIES <const> = 1 << 20, 8, 16
 
+-- One that has ended well, for the next: messages come by the thousand.
+local spare
+
 ---@param root string
 ---@return gantry.protobuf.Walk
 function walk.new(root)
-  return setmetatable({ false, false, root = root, code = "MESSAGE_INVALID", depth = 0 }, Walk)
+  local self = spare or setmetatable({ false, false, root = root, code = false, depth = 0, budget = false, left = 0,
+    any = 0 }, Walk)
+  spare = nil
+  self.root, self.code, self.depth = root, "MESSAGE_INVALID", 0
+  return self
 end
 
 ---The walk of a decoding: what it may cost is in proportion to its bytes, for a type with many fields makes two bytes a
@@ -40,10 +47,16 @@ end
 ---@param size integer of the bytes
 ---@return gantry.protobuf.Walk
 function walk.of_bytes(root, size)
-  local self = { false, false, root = root, code = "ANSWER_INVALID", depth = 0, budget = false,
-    left = LEAST_BUDGET + BUDGET_PER_BYTE * size, any = LEAST_BUDGET + DEEPEST_COPIES * size }
-  self.budget = self
-  return setmetatable(self, Walk)
+  local self = walk.new(root)
+  self.code, self.budget = "ANSWER_INVALID", self
+  self.left, self.any = LEAST_BUDGET + BUDGET_PER_BYTE * size, LEAST_BUDGET + DEEPEST_COPIES * size
+  return self
+end
+
+---Gives back a walk that nobody has any more. One that was broken off is not given back.
+function Walk:finish()
+  self.chosen, self.any_level = nil, nil
+  spare = self
 end
 
 ---@return string
@@ -105,15 +118,13 @@ function Walk:enter()
   return depth
 end
 
----What pcall has given of such work: its result, or an error object as nil, err.
----@param ok boolean
----@param result any
----@return any? result
----@return gantry.Error?
-function walk.outcome(ok, result)
-  if ok then return result end
-  if not errors.is(result) or result.code == "CANCELLED" then error(result, 0) end
-  return nil, result
+---What such work has raised: an error object becomes nil, err.
+---@param raised any
+---@return nil
+---@return gantry.Error
+function walk.refused(raised)
+  if not errors.is(raised) or raised.code == "CANCELLED" then error(raised, 0) end
+  return nil, raised
 end
 
 ---Calls a function whose error objects become nil, err.
@@ -121,6 +132,10 @@ end
 ---@param ... any
 ---@return any? result
 ---@return gantry.Error?
-function walk.protect(fn, ...) return walk.outcome(pcall(fn, ...)) end
+function walk.protect(fn, ...)
+  local ok, result = pcall(fn, ...)
+  if ok then return result end
+  return walk.refused(result)
+end
 
 return walk

@@ -102,7 +102,7 @@ struct gantry_grpc_call {
     bool has_ended;
     bool end_delivered;
     int status;
-    char reason[GANTRY_ERROR_MESSAGE_SIZE]; /* our own message, where the peer gave none */
+    char *reason; /* our own message, or NULL: it is the peer's */
 
     gantry_grpc_message_fn *on_message;
     gantry_grpc_end_fn *on_end;
