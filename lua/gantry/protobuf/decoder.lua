@@ -10,7 +10,7 @@ local wire = require "gantry.protobuf.wire"
 local decoder = {}
 
 local read_varint = wire.read_varint
-local byte, sub = string.byte, string.sub
+local byte, sub, utf8_length = string.byte, string.sub, utf8.len
 local BYTES <const>, START_GROUP <const> = wire.BYTES, wire.START_GROUP
 local HIGHEST_NUMBER <const>, END_GROUP <const> = wire.HIGHEST_NUMBER, wire.END_GROUP
 
@@ -36,8 +36,11 @@ end
 local function new_table(walk, message)
   walk:spend(message.cost)
   local value = {}
-  for name, default in next, message.defaults do value[name] = default end
-  local lists = message.lists
+  local plain, lists = message.plain, message.lists
+  for index = 1, #plain do
+    local field = plain[index]
+    value[field.name] = field.default
+  end
   for index = 1, #lists do value[lists[index]] = {} end
   return value
 end
@@ -142,10 +145,14 @@ local function get_scalar(field)
   if scalar.kind == BYTES then
     local checked = scalar == scalars.string
     return function(walk, bytes, position, limit)
-      local first, last = read_length(walk, bytes, position, limit)
-      local text = sub(bytes, first, last)
-      if checked and not utf8.len(text) then walk:fail "string expected, got bytes that are not UTF-8" end
-      return text, last + 1
+      local size, first = byte(bytes, position), position + 1
+      if not size or size >= 0x80 or size > limit - position then
+        first, size = read_length(walk, bytes, position, limit)
+        size = size - first + 1
+      end
+      local text = sub(bytes, first, first + size - 1)
+      if checked and not utf8_length(text) then walk:fail "string expected, got bytes that are not UTF-8" end
+      return text, first + size
     end
   end
   return function(walk, bytes, position, limit)

@@ -51,7 +51,7 @@ local LABEL_REQUIRED <const>, LABEL_REPEATED <const> = 2, 3
 ---@field by_name table<string, gantry.protobuf.Field>
 ---@field by_json table<string, gantry.protobuf.Field> by JSON name and by name
 ---@field oneofs { name: string, fields: gantry.protobuf.Field[] }[]
----@field defaults table<string, any> of fields without presence
+---@field plain gantry.protobuf.Field[] those without presence, which have their default where they are absent
 ---@field lists string[] names of repeated fields and maps
 ---@field required gantry.protobuf.Field[]
 ---@field readers table<integer, function> by tag: how a field is decoded; once linked
@@ -131,7 +131,7 @@ end
 function message.new(registry, name, description, outer)
   local self = setmetatable({
     registry = registry, name = name, short = name:match("[^.]+$"), linked = false, fields = {}, ordered = {},
-    by_name = {}, by_json = {}, oneofs = {}, defaults = {}, lists = {}, required = {}, readers = {}, steps = {},
+    by_name = {}, by_json = {}, oneofs = {}, plain = {}, lists = {}, required = {}, readers = {}, steps = {},
     natural = well_known[name],
     is_map_entry = description.options ~= nil and description.options.map_entry == true,
   }, Message)
@@ -181,7 +181,7 @@ function Message:link()
     if field.map or field.repeated then
       self.lists[#self.lists + 1] = field.name
     elseif not field.presence then
-      self.defaults[field.name] = field.default
+      self.plain[#self.plain + 1] = field
     end
     if field.required then self.required[#self.required + 1] = field end
     field.encode = encoder.field(field)

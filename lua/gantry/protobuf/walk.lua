@@ -47,8 +47,9 @@ end
 ---@param size integer of the bytes
 ---@return gantry.protobuf.Walk
 function walk.of_bytes(root, size)
-  local self = walk.new(root)
-  self.code, self.budget = "ANSWER_INVALID", self
+  local self = spare or walk.new(root)
+  spare = nil
+  self.root, self.code, self.depth, self.budget = root, "ANSWER_INVALID", 0, self
   self.left, self.any = LEAST_BUDGET + BUDGET_PER_BYTE * size, LEAST_BUDGET + DEEPEST_COPIES * size
   return self
 end
