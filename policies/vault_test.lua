@@ -20,7 +20,8 @@ end)
 
 t.test("under exec, Vault says itself how its plugin starts", function()
   local jwt = t.load("jwt.lua", { verb = "exec" }, plugin 'type = "auth", name = "jwt"')
-  t.equal(jwt.config.pass_env, { "VAULT_PLUGIN_*", "VAULT_VERSION", "VAULT_UNWRAP_TOKEN" })
+  t.equal(jwt.config.pass_env, { "VAULT_PLUGIN_*", "VAULT_VERSION", "VAULT_UNWRAP_TOKEN", "BAO_PLUGIN_*",
+    "BAO_VERSION", "BAO_UNWRAP_TOKEN" })
   t.equal(jwt.config.env, nil)
 end)
 

@@ -65,6 +65,24 @@ function Place:up(...)
   return command
 end
 
+---Starts `gantry up` with a wall clock of its own.
+---@param seconds integer ahead
+---@param environment string[]? more of it
+---@return table command
+---@return fun(seconds: integer) set
+function Place:up_with_clock(seconds, environment)
+  local file, library = self.root .. "/clock", self.root .. "/wall_clock.so"
+  assert(os.execute(("cc -shared -fPIC -o %s %s/tests/engine/wall_clock.c"):format(library, support.source)))
+  local function set(now)
+    support.write(file .. ".new", ("%d\n"):format(now))
+    assert(os.rename(file .. ".new", file))
+  end
+  set(seconds)
+  local command = self:up(nil, nil, nil, { "LD_PRELOAD=" .. library, "WALL_CLOCK=" .. file,
+    table.unpack(environment or {}) })
+  return command, set
+end
+
 ---Runs a verb to its end.
 ---@return { code: integer, stdout: string, stderr: string }
 function Place:run(...)

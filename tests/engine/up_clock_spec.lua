@@ -58,21 +58,6 @@ describe("gantry up and the wall clock:", function()
     assert.are.same({ 1, 0 }, { place:plugin("waits").generation, place:plugin("waits").restarts })
   end)
 
-  ---Starts `gantry up` with a wall clock of its own.
-  ---@param hours number ahead
-  ---@return table command
-  ---@return fun(hours: number) set
-  local function up_with_clock(hours)
-    local file, library = place.root .. "/clock", place.root .. "/wall_clock.so"
-    assert(os.execute(("cc -shared -fPIC -o %s %s/tests/engine/wall_clock.c"):format(library, support.source)))
-    local function set(now)
-      support.write(file .. ".new", ("%d\n"):format(now * HOUR))
-      assert(os.rename(file .. ".new", file))
-    end
-    set(hours)
-    return place:up(nil, nil, nil, { "LD_PRELOAD=" .. library, "WALL_CLOCK=" .. file }), set
-  end
-
   ---Waits until a plugin that crashes has been started twice more.
   local function await_two_more(name)
     local restarts = place:plugin(name).restarts
@@ -84,12 +69,12 @@ describe("gantry up and the wall clock:", function()
     place:policy("crashes", "args = { '-exit-after', '50ms', '-exit-code', '5' }, restart = function()\n"
       .. "return 'restart', { after = '300ms' } end,")
     place:policy("lives", "auto_mtls = true, health = { period = '200ms' },")
-    local _, set = up_with_clock(0)
+    local _, set = place:up_with_clock(0)
     place:await_state("waits", "backoff")
     local lives = place:await_state("lives", "ready")
     await_two_more "crashes"
     for _, hours in ipairs { -1, 1, 0 } do
-      set(hours)
+      set(hours * HOUR)
       await_two_more "crashes"
       check_backoff("waits", 3)
       local one = place:plugin "lives"
@@ -107,7 +92,7 @@ describe("gantry up and the wall clock:", function()
   -- plugin refuses its supervisor, which takes it for unhealthy. The pair for AutoMTLS is valid from a day before.
   test("a plugin with AutoMTLS is adopted after the clock was set back", function()
     place:policy("lives", "auto_mtls = true,")
-    local up = up_with_clock(1)
+    local up = place:up_with_clock(HOUR)
     local before = place:await_state("lives", "ready")
     kill(up)
     place:up()

@@ -42,6 +42,8 @@ dpkg-deb --extract "$package" "$root/deb"
 [[ $(away "$root/deb/usr/bin/gantry" version) == "gantry $2 "* ]] || fail "the packaged gantry does not run"
 [[ $(away "$root/deb/usr/bin/gantry" -e '6 * 7') == 42 ]] || fail "gantry -e does not run"
 away "$root/deb/usr/bin/gantry" check "$root/deb/usr/share/gantry/policies/demo.lua"
+diff <(cd "$source/policies" && find . -name '*.lua' ! -name '*_test.lua' | sort) \
+  <(cd "$root/deb/usr/share/gantry/policies" && find . -type f | sort) || fail "the package has other policies than the tree"
 use "$root/deb/usr/share/lua/5.4" "$root/deb/usr/lib/lua/5.4"
 for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua \
   bash-completion/completions/gantry zsh/vendor-completions/_gantry fish/vendor_completions.d/gantry.fish; do

@@ -27,6 +27,9 @@ version=$(installed gantry version)
 
 demo=usr/share/gantry/policies/demo.lua
 installed gantry check "$demo" || fail "the shipped $demo does not pass gantry check"
+# Other policies find what is shipped, also in folders.
+echo 'return { image = "x", restart = require "patterns.oom" "1GiB" }' >policy.lua
+installed gantry check policy.lua || fail "require finds no shipped policy"
 plan=$(installed gantry plan "$demo")
 [[ $plan == *gantry-demo-kv* ]] || fail "gantry plan printed '$plan'"
 

@@ -62,8 +62,11 @@ describe("ctx", function()
     ["[]"] = ".",
     ["5"] = "it must be a table of the fields of ctx",
     ["{"] = "is no JSON",
+    ["null"] = "got nothing",
+    ['{"verb": "exce"}'] = "verb must be .*; did you mean 'exec'",
+    [(" "):rep(1 << 20) .. "{}"] = "is larger than 1 MiB",
   } do
-    it("is refused where a file has " .. text, function()
+    it("is refused where a file has " .. text:sub(1, 60), function()
       local facts, err = context.settle({ instead = function() return context.read(write(text)) end }, "x.lua", "x")
       if text == "[]" then return assert.is_table(facts) end -- nothing in it: nothing stands in
       assert.is_nil(facts)
@@ -72,7 +75,13 @@ describe("ctx", function()
     end)
   end
 
+  it("may begin with a byte order mark", function()
+    assert.are.same({ env = { A = "b" } }, context.read(write '\xEF\xBB\xBF{"env": {"A": "b"}}'))
+  end)
+
   it("is refused where there is no file", function()
+    local _, directory = context.read "/"
+    assert.are.equal("--ctx /: is a directory; it is a JSON file", directory.message)
     local facts, err = context.read "/no/such/file"
     assert.is_nil(facts)
     assert.matches("^%-%-ctx /no/such/file: cannot be read: ", err.message)

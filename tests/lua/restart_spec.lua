@@ -5,6 +5,7 @@
 local decider = require "gantry.restart.decider"
 local errors = require "gantry.base.errors"
 local gantry = require "gantry"
+local json = require "gantry.json"
 local system = require("gantry.core").system
 local text = require "gantry.restart.text"
 
@@ -114,6 +115,31 @@ return {
     local crashes = {}
     for i = 1, 7 do crashes[i] = CRASH end
     assert.are.equal(300, decide(policy, crashes).delay)
+  end)
+
+  it("keeps what is unhealthy, and not what its launch found to be so", function()
+    for ready, wanted in pairs { [true] = "keep", [false] = "stop" } do
+      local state = decider.new_state()
+      decider.started(state, 1000)
+      local decision = decider.decide({ restart = function() return "keep" end }, state, { cause = "unhealthy",
+        ready = ready }, 1005)
+      assert.are.equal(wanted, decision.action)
+      assert.are.equal(ready, state.live ~= nil)
+    end
+  end)
+
+  it("tells which image each end had, and which ends were asked for", function()
+    local state, seen = decider.new_state(), nil
+    local asker = { restart = function(_, history) seen = history.exits return "restart" end }
+    for i, exit in ipairs { { cause = "exit", code = 0, requested = true }, { cause = "manual" }, { cause = "oom" } } do
+      decider.started(state, 1000 + i)
+      exit.image_id = "sha256:" .. i
+      decider.decide(asker, state, exit, 1000 + i)
+    end
+    local told = {}
+    for i, one in ipairs(seen) do told[i] = { one.cause, one.image_id, one.requested } end
+    assert.are.same({ { "oom", "sha256:3", false }, { "manual", "sha256:2", true }, { "exit", "sha256:1", true } },
+      told)
   end)
 
   it("keeps history.state from one decision to the next", function()
@@ -238,5 +264,23 @@ return {
     assert.are.same({ "y" }, changed.args)
     assert.are.same({ 3, 7 }, { changed.health.period, changed.health.failures })
     assert.are.same({ "A=1", "B=2" }, config.env)
+  end)
+
+  it("takes away what a decision takes away, also once it was kept as JSON", function()
+    local config = assert(require("gantry.config").validate { image = "x", tag = "1", cpus = 2, stop_timeout = "3s",
+      env = { A = "1", B = "2" } })
+    local without = require("gantry").without
+    local kept = assert(json.decode(assert(json.encode { tag = without, env = { A = without }, cpus = without,
+      stop_timeout = without, memory = "8MiB" })))
+    local written = { tag = without, env = { A = without }, cpus = without, stop_timeout = without }
+    for _, fields in ipairs { written, kept } do
+      local changed = assert(require("gantry.restart.changes").apply(config, fields))
+      assert.are.same({ nil, { "B=2" }, nil, 10 }, { changed.tag, changed.env, changed.nano_cpus,
+        changed.stop_timeout })
+    end
+    assert.are.equal("memory 8MiB, tag taken away", text.changes({ tag = without, memory = "8MiB" }, config, kept))
+    assert.are.equal("", text.changes({ tag = without }, {}, {}))
+    local none, reason = require("gantry.restart.changes").apply(config, { image = without })
+    assert.are.same({ nil, "image cannot be taken away" }, { none, reason })
   end)
 end)

@@ -49,6 +49,23 @@ return {
     assert.are.equal(5 + 3, steps[2].at - steps[1].at)
   end)
 
+  it("gives the command that on_exit would run, within the policy's bounds", function()
+    local function step(on_exit)
+      local policy = path:gsub("%.lua$", "-hook.lua")
+      local file <close> = assert(io.open(policy, "w"))
+      file:write(('return { image = "x", on_exit = %s }'):format(on_exit))
+      file:close()
+      local steps = assert(simulate(policy, { { cause = "lost", image_id = "sha256:1" } }))
+      os.remove(policy)
+      return steps[1]
+    end
+    assert.are.same({ "/bin/x", "lost", "restart", "sha256:1" }, step [[function(exit, decision)
+      return { "/bin/x", exit.cause, decision.action, exit.image_id } end]].command)
+    assert.are.same({ "/bin/x" }, step('{ "/bin/x" }').command)
+    assert.matches("must be an absolute path, got 'x'", step('function() return { "x" } end').fault)
+    assert.matches("ran more than", step("function() while true do end end").fault)
+  end)
+
   it("takes a table of fields, and gives the same for the same seed", function()
     local config = { image = "x", restart = restart.backoff { jitter = 1 } }
     local delays = {}

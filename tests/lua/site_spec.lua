@@ -109,16 +109,19 @@ end
 
   it("holds for what decisions change", function()
     write("c.lua", [[
-return { image = "x", memory = "256MiB", restart = function(exit, history)
+local without = require("gantry").without
+return { image = "x", tag = "1", memory = "256MiB", restart = function(exit, history)
+  if exit.cause == "signal" then return "restart", { tag = without } end
   if exit.cause == "exit" then return "restart", { image = "bad" } end
   return "restart", { memory = history.config.memory * 4, reason = "more" }
 end }]])
-    local code, text = run "simulate --json --site site.lua c.lua --oom 3 --exit 1"
+    local code, text = run "simulate --json --site site.lua c.lua --oom 3 --exit 1 --signal SEGV"
     assert.are.equal(0, code, text)
     local steps = json.decode(text).steps
     assert.are.equal(512 << 20, steps[2].exit.memory_limit or steps[1].decision.changes.memory)
     for i = 1, 3 do assert.are.equal(512 << 20, steps[i].decision.changes.memory) end
     assert.matches("bad things are not run", steps[4].decision.fault.message, 1, true)
+    assert.are.same({ tag = { ["gantry.without"] = true } }, steps[5].decision.changes)
   end)
 
   it("is applied where a supervisor's policies are loaded, and an edit of it is seen", function()

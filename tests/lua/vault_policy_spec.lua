@@ -32,7 +32,8 @@ describe("policies/vault.lua", function()
     assert(load_policy(text))
     local config = assert(gantry.load(folder .. "/jwt.lua", { verb = "exec" })).config
     assert.is_nil(config.env)
-    assert.are.same({ "VAULT_PLUGIN_*", "VAULT_VERSION", "VAULT_UNWRAP_TOKEN" }, config.pass_env)
+    assert.are.same({ "VAULT_PLUGIN_*", "VAULT_VERSION", "VAULT_UNWRAP_TOKEN", "BAO_PLUGIN_*", "BAO_VERSION",
+      "BAO_UNWRAP_TOKEN" }, config.pass_env)
     config = assert(gantry.load(folder .. "/jwt.lua", { verb = "run" })).config
     assert.is_nil(config.pass_env)
     assert.are.same({ "VAULT_PLUGIN_AUTOMTLS_ENABLED=true", "VAULT_PLUGIN_METADATA_MODE=false" }, config.env)

@@ -87,7 +87,8 @@ local function print_json(steps)
   local list = {}
   for i, step in ipairs(steps) do
     local decision = step.decision
-    list[i] = { at = step.at, generation = step.generation, exit = step.exit, decision = {
+    list[i] = { at = step.at, generation = step.generation, exit = step.exit, command = step.command,
+      fault = step.fault, decision = {
       action = decision.action, delay = decision.delay, reason = decision.reason, place = decision.place,
       floor = decision.floor, changes = decision.changes, scope = decision.scope,
       fault = decision.fault and { code = decision.fault.code, message = decision.fault.message } } }

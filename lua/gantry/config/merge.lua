@@ -9,10 +9,19 @@ local types = require "gantry.base.types"
 
 local merge = {}
 
----Stands for what is to be taken away. One value, compared by identity; it holds nothing.
-merge.WITHOUT = setmetatable({}, { __name = "gantry.without", __metatable = false,
+-- A table with this key stands for what is to be taken away, also as a copy: decisions are kept as plain data.
+local TAKEN_AWAY <const> = "gantry.without"
+
+---Stands for what is to be taken away.
+merge.WITHOUT = setmetatable({ [TAKEN_AWAY] = true }, { __name = "gantry.without", __metatable = false,
   __tostring = function() return "gantry.without" end,
   __newindex = function() error("gantry.without is read-only", 2) end })
+
+---@param value any
+---@return boolean
+function merge.is_without(value)
+  return type(value) == "table" and rawget(value, TAKEN_AWAY) == true
+end
 
 ---@param value table
 ---@return boolean
@@ -34,7 +43,7 @@ end
 ---@param new any
 ---@return any
 local function fresh(new)
-  if new == merge.WITHOUT then return nil end
+  if merge.is_without(new) then return nil end
   if type(new) ~= "table" or types.is_list(new) or is_strategy(new) then return deep_copy.of(new) end
   local result = {}
   for key, one in pairs(new) do result[key] = fresh(one) end
@@ -45,7 +54,7 @@ end
 ---@param new any
 ---@return any
 local function values(old, new)
-  if new == merge.WITHOUT or not both_maps(old, new) then return fresh(new) end
+  if merge.is_without(new) or not both_maps(old, new) then return fresh(new) end
   local result = deep_copy.of(old)
   for key, one in pairs(new) do result[key] = values(old[key], one) end
   return result
@@ -72,7 +81,7 @@ end
 ---@param new any
 ---@return any
 local function environments(old, new)
-  if new == merge.WITHOUT then return nil end
+  if merge.is_without(new) then return nil end
   local below, above = by_variable(old), by_variable(new)
   if not above then return deep_copy.of(new) end
   if not below then return deep_copy.of(old) end

@@ -22,7 +22,7 @@ local context = {}
 ---@field folder string the folder it lies in
 ---@field host gantry.ContextHost the machine, and the user who runs gantry
 ---@field engine gantry.ContextEngine the engine; it is asked what it is where a policy looks, and not otherwise
----@field env table<string, string> the environment of gantry
+---@field env table<string, string> the environment of gantry, or what a program gave as `environment`
 
 ---@class gantry.ContextHost
 ---@field hostname string
@@ -99,8 +99,11 @@ local count, text = types.integer { min = 0 }, types.string { empty = true }
 
 local function field(name, type) return { name = name, type = type, doc = "" } end
 
+local verb = types.enumeration { "run", "exec", "up", "call", "plan", "check", "simulate", "test", "doctor", "repl",
+  "launch" }
+
 local shape = record.new({
-  field("name", text), field("args", names), field("verb", text), field("env", types.map(text)),
+  field("name", text), field("args", names), field("verb", verb), field("env", types.map(text)),
   field("host", record.new({ field("hostname", text), field("architecture", text), field("cpus", count),
     field("memory", count), field("uid", count), field("gid", count), field("groups", types.list(count)),
     field("machine_id", text) }, { text = "a table of facts about the host" })),
@@ -149,29 +152,38 @@ end
 ---@return gantry.ContextEngine
 function context.usual_engine() return filled(MADE_UP.engine) end
 
+local LARGEST <const> = 1024 * 1024
+
 ---Reads a file of facts: JSON, an object with fields of ctx.
 ---@param path string
 ---@return table? facts, gantry.Error? err POLICY_CONTEXT
 function context.read(path)
-  local bytes, status = core.files.read(path, 1024 * 1024)
-  if not bytes then
-    return nil, errors.new("POLICY_CONTEXT", ("--ctx %s: cannot be read: %s"):format(path, status.message))
+  local function refuse(reason)
+    return nil, errors.new("POLICY_CONTEXT", ("--ctx %s: %s"):format(path, reason), { file = path })
   end
-  local value, err = json.decode(bytes)
-  if err then return nil, errors.new("POLICY_CONTEXT", ("--ctx %s: is no JSON: %s"):format(path, err.message)) end
+  local bytes, status = core.files.read(path, LARGEST + 1)
+  if not bytes then return refuse("cannot be read: " .. status.message) end
+  if status.type ~= "file" then
+    return refuse(status.type == "directory" and "is a directory; it is a JSON file"
+      or "is no regular file; it is a JSON file")
+  end
+  if #bytes > LARGEST then return refuse "is larger than 1 MiB" end
+  local value, err = json.decode((bytes:gsub("^\xEF\xBB\xBF", "")))
+  if err then return refuse("is no JSON: " .. err.message) end
+  if value == json.null then value = nil end
   return context.made_up(value, path)
 end
 
 -- ---- real ----
 
 ---What is told to policies of this process, machine and engine. Of the engine, how it is asked.
----@param options { args: string[]?, verb: string?, name: string?, ctx: string|table|nil } ctx: facts that stand in for
---- the real ones, or the file that has them
+---@param options { args: string[]?, verb: string?, name: string?, environment: table<string, string>?,
+--- ctx: string|table|nil } ctx: facts that stand in for the real ones, or the file that has them
 ---@param connect fun(): gantry.Engine?, gantry.Error?
 ---@return table facts for gantry.policy
 function context.of(options, connect)
   local facts = { name = options.name, args = options.args, verb = options.verb, host = host,
-    env = core.system.environment, engine = function()
+    env = options.environment or core.system.environment, engine = function()
       local engine, err = connect()
       if not engine then return nil, err end
       return engine:describe()

@@ -8,8 +8,10 @@ local config = require "gantry.config"
 local context = require "gantry.policy.context"
 local changes = require "gantry.restart.changes"
 local core = require "gantry.core"
+local deep_copy = require "gantry.base.deep_copy"
 local errors = require "gantry.base.errors"
 local loader = require "gantry.policy.loader"
+local merge = require "gantry.config.merge"
 local policy_limits = require "gantry.config.policy_limits"
 local relative = require "gantry.config.relative"
 local schema = require "gantry.config.schema"
@@ -58,7 +60,7 @@ local function plain(value, depth)
   if depth > DEEPEST then error("the policy's tables are nested too deeply, or hold themselves", 0) end
   local result = {}
   for key, one in pairs(value) do
-    if one ~= config.without then result[key] = plain(one, depth + 1) end -- there was nothing to take it from
+    if not merge.is_without(one) then result[key] = plain(one, depth + 1) end -- there was nothing to take it from
   end
   return result
 end
@@ -292,7 +294,7 @@ function Policy:within_site(answer, current)
     if key == "cpus" then
       answer.options.cpus, answer.options.nano_cpus = nil, settled.nano_cpus
     else
-      answer.options[key] = settled[key]
+      answer.options[key] = settled[key] == nil and deep_copy.of(merge.WITHOUT) or settled[key]
     end
   end
   return answer

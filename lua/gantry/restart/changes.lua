@@ -21,9 +21,15 @@ local function set(config, key, value, report)
   local field = schema.by_name[key]
   if not field then return report(tostring(key), ("'%s' is no field of a config"):format(tostring(key))) end
   if FIXED[key] then return report(key, key .. " cannot be changed by a decision") end
-  local read = field.type.read(merge.field(key, config[key], value), key, report)
-  if read == nil then return end
-  if key == "cpus" then key, read = "nano_cpus", values.to_nano_cpus(read) end
+  local merged = merge.field(key, config[key], value)
+  if merged == nil then merged = field.default end
+  if merged == nil and field.required then return report(key, key .. " cannot be taken away") end
+  local read
+  if merged ~= nil then
+    read = field.type.read(merged, key, report)
+    if read == nil then return end
+  end
+  if key == "cpus" then key, read = "nano_cpus", read and values.to_nano_cpus(read) end
   config[key] = read
 end
 

@@ -133,8 +133,9 @@ end
 ---@param exit table
 ---@param uptime number
 local function note_end(state, exit, uptime)
+  local requested = exit.requested or ASKED_FOR[exit.cause] ~= nil
   state.exits[#state.exits + 1] = { cause = exit.cause, code = exit.code, signal = exit.signal, uptime = uptime,
-    generation = state.generation, at = state.clock }
+    generation = state.generation, image_id = exit.image_id, requested = requested, at = state.clock }
   if #state.exits > KEPT_EXITS then table.remove(state.exits, 1) end
 end
 
@@ -178,9 +179,9 @@ local function keep_changes(state, fields)
 end
 
 ---The decision on a generation that still runs and is not healthy: "keep" leaves it alone; all else ends it, and is
----then carried out. Nothing is noted for "keep".
+---then carried out. Nothing is noted for "keep". One whose launch found it unhealthy is gone by then.
 local function may_keep(exit)
-  return exit.cause == "unhealthy"
+  return exit.cause == "unhealthy" and exit.ready ~= false
 end
 
 ---Decides what follows an end. `state` is brought up to date.

@@ -54,7 +54,7 @@ local function last_exits(exits, clock)
   for i = #exits, 1, -1 do
     local one = exits[i]
     list[#list + 1] = { cause = one.cause, code = one.code, signal = one.signal, uptime = one.uptime,
-      generation = one.generation, ago = clock - one.at }
+      generation = one.generation, image_id = one.image_id, requested = one.requested, ago = clock - one.at }
   end
   return list
 end

@@ -2,6 +2,7 @@
 --
 --- restart/text.lua: ends and decisions in words, for `why`, `ps` and the simulation.
 
+local merge = require "gantry.config.merge"
 local schema = require "gantry.config.schema"
 local units = require "gantry.base.units"
 local words = require "gantry.base.words"
@@ -113,11 +114,13 @@ function text.changes(fields, before, after)
   local parts = {}
   for name, value in pairs(fields or {}) do
     local old, new = before and before[name], after and after[name]
-    local said = type(value) == "table" and name .. " changed" or ("%s %s"):format(name, shown(name, value))
+    local said = merge.is_without(value) and name .. " taken away"
+      or type(value) == "table" and name .. " changed" or ("%s %s"):format(name, shown(name, value))
     if type(value) ~= "table" and type(old) ~= "table" and old ~= nil then
       said = ("%s (was %s)"):format(said, shown(name, old))
     end
-    if old == nil or new == nil or not same(old, new) then parts[#parts + 1] = said end
+    local already = before and old == nil and merge.is_without(value)
+    if not already and (old == nil or new == nil or not same(old, new)) then parts[#parts + 1] = said end
   end
   table.sort(parts)
   return table.concat(parts, ", ")

@@ -18,7 +18,8 @@ local ending = {}
 ---@field phase "starting"|"handshaking"|"ready"
 ---@field error string?
 ---@field name string the plugin's
----@field image string
+---@field image string as the config names it
+---@field image_id string? "sha256:…" of what that name meant for this generation; nil where it was not found
 ---@field limit integer? memory, in bytes
 ---@field generation integer
 
@@ -29,7 +30,7 @@ local BEFORE_READY <const> = { start_timeout = true, handshake_failed = true, st
   image_missing = true, dependency_failed = true }
 
 ---Makes an end of what is known.
----@param facts { config: gantry.Config, name: string, generation: integer, uptime: number }
+---@param facts { config: gantry.Config, name: string, generation: integer, uptime: number, image_id: string? }
 ---@param from { cause: string, code: integer?, signal: string?, uptime: number?, error: string?, requested: boolean?,
 --- known: boolean?, phase: string? }
 ---@return gantry.End
@@ -40,7 +41,7 @@ function ending.make(facts, from)
   return { cause = from.cause, code = from.code, signal = from.signal, error = from.error,
     uptime = from.uptime or facts.uptime, known = known, requested = from.requested == true,
     ready = phase == "ready", phase = phase, name = facts.name, image = facts.config.image,
-    limit = facts.config.memory, generation = facts.generation }
+    image_id = facts.image_id, limit = facts.config.memory, generation = facts.generation }
 end
 
 ---@param unit gantry.Unit
@@ -50,7 +51,7 @@ local function facts_of(unit)
   local clock = unit.clock and unit:clock() or state.clock or 0
   local since = state.started_at and clock - state.started_at or 0
   return { config = unit.generation_config or unit.config, name = unit.name, generation = state.live,
-    uptime = math.max(0, since) }
+    uptime = math.max(0, since), image_id = unit.image_id or unit.live and unit.live.image_id }
 end
 
 ---@param unit gantry.Unit

@@ -26,8 +26,6 @@ local FIRST_RETRY <const>, LONGEST_RETRY <const> = 1, 60
 ---@type table<string, fun(unit: gantry.Unit, fields: table, release: fun())>
 local EVENTS = {}
 
-function EVENTS.step(unit, fields) unit.supervisor:fault_point(unit, fields.name) end
-
 function EVENTS.started(unit, _, release)
   unit.supervisor.pacing:note()
   unit.supervisor.scope:spawn(function()
@@ -35,6 +33,8 @@ function EVENTS.started(unit, _, release)
     release()
   end)
 end
+
+function EVENTS.image(unit, fields) unit.image_id = fields.id end
 
 function EVENTS.warning(unit, fields) unit:note("warning", fields.text) end
 
@@ -59,12 +59,13 @@ end
 
 ---@param unit gantry.Unit
 ---@param release fun() of its turn among the launches
----@return gantry.LaunchOptions
+---@return gantry.PluginOptions
 function generation.launch_options(unit, release)
   return {
     engine = unit.supervisor.engine, name = unit.name, runtime_dir = unit.supervisor.runtime_dir,
     keeps_container = true, deaths = unit.supervisor.deaths,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
+    on_step = function(step) unit.supervisor:fault_point(unit, step) end,
     on_output = function(stream, bytes) guard.call(unit, unit.output.feed, unit.output, stream, bytes) end,
     on_event = function(kind, fields)
       if EVENTS[kind] then guard.call(unit, EVENTS[kind], unit, fields, release) end
@@ -103,7 +104,7 @@ local function launch(unit, release)
   local before = unit.generation_config or unit.config
   unit.generation_config, unit.running = unit:next_config(), record.digest(unit.config)
   decider.started(unit.restart, unit.supervisor.clock(), unit.automatic)
-  unit.live = nil
+  unit.live, unit.image_id = nil, nil
   unit:enter "starting"
   unit:note("start", start_text(unit, before))
   unit:save()

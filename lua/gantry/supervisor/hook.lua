@@ -13,18 +13,34 @@ local hook = {}
 local LONGEST <const> = 30
 local KILL <const> = 9
 
----@param unit gantry.Unit
----@param exit table a copy, for the policy
----@param decision table a copy, for the policy
+---Whether an end is followed by a command at all.
+---@param decision gantry.Decision
+---@return boolean
+local function follows(decision)
+  return decision.action ~= "ignore" and decision.action ~= "keep"
+end
+
+---What the policy is told of a decision.
+---@param decision gantry.Decision
+---@return table
+local function told(decision)
+  return { action = decision.action, delay = decision.delay, reason = decision.reason }
+end
+
+---The command that a policy wants after an end. May wait, where another process runs the policy.
+---@param policy gantry.Policy|gantry.RemotePolicy
+---@param wanted function|string[]|nil on_exit of the config
+---@param exit table
+---@param decision gantry.Decision
 ---@return string[]? command, string? fault
-local function command_for(unit, exit, decision)
-  local wanted = unit.config.on_exit
+function hook.command(policy, wanted, exit, decision)
+  if not follows(decision) then return nil end
   if type(wanted) ~= "function" then return wanted end
-  local command, err = unit.policy:command(wanted, exit, decision)
+  local command, err = policy:command(wanted, deep_copy.of(exit), told(decision))
   if err then return nil, "on_exit: " .. err.message end
   if command == nil then return nil end
   local read, reason = behaviour.read_command(command)
-  if not read then return nil, ("on_exit of %s: %s"):format(unit.policy.path, reason) end
+  if not read then return nil, ("on_exit of %s: %s"):format(policy.path, reason) end
   return read
 end
 
@@ -70,10 +86,10 @@ end
 ---Asks for the command, and runs it.
 ---@param unit gantry.Unit
 ---@param exit table
----@param decision table
+---@param decision gantry.Decision
 ---@param variables string[]
 local function ask_and_run(unit, exit, decision, variables)
-  local command, fault = command_for(unit, exit, decision)
+  local command, fault = hook.command(unit.policy, unit.config.on_exit, exit, decision)
   if fault then unit:note("warning", fault) end
   if command then run(unit, command, variables) end
 end
@@ -83,9 +99,8 @@ end
 ---@param exit table
 ---@param decision gantry.Decision
 function hook.after(unit, exit, decision)
-  if unit.config.on_exit == nil or decision.action == "ignore" or decision.action == "keep" then return end
-  local given = { action = decision.action, delay = decision.delay, reason = decision.reason }
-  unit.supervisor.scope:spawn(ask_and_run, unit, deep_copy.of(exit), given, environment(unit, exit, decision))
+  if unit.config.on_exit == nil or not follows(decision) then return end
+  unit.supervisor.scope:spawn(ask_and_run, unit, exit, decision, environment(unit, exit, decision))
 end
 
 return hook

@@ -17,7 +17,7 @@ local STATE = object {
   ready_at = maybe_number, restarts = count, counted = count, starts = list(number), restarted = list(number),
   peaks = list(object { number = count, uptime = number }),
   exits = list(object { cause = text, code = maybe_count, signal = maybe_text, uptime = number,
-    generation = maybe_count, at = number }),
+    generation = maybe_count, image_id = maybe_text, requested = maybe_flag, at = number }),
   memory = map, changes = maybe_map, last_delay = maybe_number,
 }
 

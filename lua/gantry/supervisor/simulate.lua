@@ -5,9 +5,13 @@
 
 local asker = require "gantry.restart.asker"
 local changes = require "gantry.restart.changes"
+local context = require "gantry.policy.context"
 local decider = require "gantry.restart.decider"
 local ending = require "gantry.supervisor.ending"
+local engines = require "gantry.engine"
 local errors = require "gantry.base.errors"
+local hook = require "gantry.supervisor.hook"
+local policies = require "gantry.policy"
 local strategies = require "gantry.config.strategies"
 local units = require "gantry.base.units"
 local words = require "gantry.base.words"
@@ -17,7 +21,7 @@ local simulate = {}
 local MOST_ENDS <const> = 10000
 local DEFAULT_UPTIME <const> = 5
 -- What may be said of an end; all else of it follows from these.
-local GIVEN <const> = { cause = true, code = true, signal = true, uptime = true, error = true }
+local GIVEN <const> = { cause = true, code = true, signal = true, uptime = true, error = true, image_id = true }
 local OF_PROCESS <const> = { exit = true, signal = true, oom = true }
 local KILLED = { KILL = 9, TERM = 15, SEGV = 11, ABRT = 6, INT = 2, HUP = 1, BUS = 7, ILL = 4, QUIT = 3, FPE = 8 }
 
@@ -27,6 +31,8 @@ local KILLED = { KILL = 9, TERM = 15, SEGV = 11, ABRT = 6, INT = 2, HUP = 1, BUS
 ---@field exit table
 ---@field decision gantry.Decision
 ---@field memory integer? its limit, in bytes
+---@field command string[]? what on_exit would run
+---@field fault string? why on_exit would run nothing
 
 local is_cause = {}
 for _, cause in ipairs(strategies.CAUSES) do is_cause[cause] = true end
@@ -42,7 +48,7 @@ local function read_end(value, uptime)
   local exit = { uptime = uptime }
   for key, one in pairs(value) do
     if not GIVEN[key] then
-      return nil, ("an end has no %s; it has cause, code, signal, uptime, error"):format(words.show(key))
+      return nil, ("an end has no %s; it has cause, code, signal, uptime, error, image_id"):format(words.show(key))
     end
     exit[key] = one
   end
@@ -107,11 +113,12 @@ local function step(run, given)
   local config = changes.apply(run.config, run.state.changes) or run.config
   local generation = run.state.live or decider.started(run.state, run.now, run.automatic)
   local exit = ending.make({ config = config, name = config.name or run.name, generation = generation,
-    uptime = given.uptime }, given)
+    uptime = given.uptime, image_id = given.image_id }, given)
   if exit.ready then decider.ready(run.state, run.now) end
   run.now = run.now + exit.uptime
   local decision = decider.decide(run.ask(config), run.state, exit, run.now, { random = run.random, time = run.now })
   local done = { at = run.now, generation = generation, exit = exit, decision = decision, memory = config.memory }
+  done.command, done.fault = run.command(exit, decision)
   run.now, run.automatic = run.now + (decision.delay or 0), decision.automatic
   return done
 end
@@ -124,7 +131,10 @@ local function begin(policy, options)
     if policy.loader then return asker.of_policy(policy, current) end
     return asker.of_config(current)
   end
-  return { config = config, name = policy.name or "plugin", ask = ask,
+  -- A table of fields has no bounds to run its function in.
+  local on_exit = (policy.loader or type(config.on_exit) ~= "function") and config.on_exit or nil
+  local function command(exit, decision) return hook.command(policy, on_exit, exit, decision) end
+  return { config = config, name = policy.name or "plugin", ask = ask, command = command,
     state = decider.new_state(), now = 0, automatic = false,
     random = random_from(options.seed or 1) }
 end
@@ -141,8 +151,9 @@ function simulate.run(policy, events, options)
   local exits, reason = read_events(events, options.uptime or DEFAULT_UPTIME)
   if not exits then return nil, errors.new("SIMULATE_INVALID", "simulate: " .. reason) end
   if type(policy) == "string" or not policy.config then
-    local loaded, err = require("gantry").load(policy, { engine = options.engine, ctx = options.ctx,
-      verb = options.verb or "simulate" })
+    local load = type(policy) == "table" and policies.of_fields or policies.load
+    local loaded, err = load(policy, context.of({ ctx = options.ctx, verb = options.verb or "simulate" },
+      function() return engines.of(options.engine) end))
     if not loaded then return nil, err end
     policy = loaded
   end

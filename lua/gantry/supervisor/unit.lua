@@ -41,6 +41,7 @@ local SHORTEST_DELAY <const> = 0.001
 ---@field restart gantry.RestartState
 ---@field due number? time of the core's clock before which it is not started
 ---@field plugin gantry.Plugin? the live generation
+---@field image_id string? of the live generation's image; of one that was adopted, its record has it
 ---@field dead gantry.Plugin? the generation before it, whose container is still to be removed
 ---@field removals integer containers that are being removed
 ---@field corpses gantry.Corpse[] containers that could not be removed

@@ -35,8 +35,29 @@ local function detail(one)
   if one.decision and one.state ~= "ready" then return one.decision.reason end
 end
 
+---@class gantry.PluginView
+---@field name string
+---@field state string see docs/supervision.md
+---@field wanted "up"|"down"
+---@field generation integer
+---@field restarts integer
+---@field image string as its policy names it
+---@field image_id string?
+---@field policy string path
+---@field container string? the engine's id
+---@field address { network: string, string: string }? where hosts reach it
+---@field protocol string?
+---@field protocol_version integer?
+---@field memory integer? its limit, in bytes
+---@field uptime number? seconds since it became ready
+---@field next_start number? seconds until it is started again
+---@field detail string? what it waits for, or why it is down
+---@field trouble string? what of the engine's holds it up
+---@field corpses integer? dead containers that the engine does not let be removed
+---@field last_exit table? cause, code, signal, error, limit, uptime, generation, requested, time, and text for people
+
 ---@param one gantry.Unit
----@return table for JSON
+---@return gantry.PluginView for JSON
 function view.of(one)
   local plugin, config = one.plugin, one.generation_config or one.config
   local due = one.state == "backoff" and one.due and math.max(0, one.due - one:clock()) or nil
@@ -57,7 +78,7 @@ function view.of(one)
 end
 
 ---@param supervisor gantry.Supervisor
----@return table[] sorted by name
+---@return gantry.PluginView[] sorted by name
 function view.all(supervisor)
   local list = {}
   for _, one in pairs(supervisor.units) do list[#list + 1] = view.of(one) end

@@ -31,7 +31,7 @@ local api = {}
 ---@param path any
 ---@return string
 local function beside(session, path)
-  if type(path) ~= "string" then error("a policy is a file's path, got " .. words.show(path), 3) end
+  if type(path) ~= "string" then error("a policy is a file's path, got " .. words.show(path), 4) end
   return path:sub(1, 1) == "/" and path or session.folder .. "/" .. path
 end
 
@@ -58,13 +58,27 @@ local function tested(policy, facts)
   end })
 end
 
+---A misspelt option would make a test pass that tests nothing.
+---@param options any
+local function check_options(options)
+  if options ~= nil and type(options) ~= "table" then
+    error("options are a table, such as { site = \"site.lua\" }, got " .. words.show(options), 4)
+  end
+  for name, value in pairs(options or {}) do
+    if name ~= "site" and name ~= "text" then
+      error(("no option %s; there are site and text"):format(words.show(name)), 4)
+    end
+    if type(value) ~= "string" then error(("%s must be a string, got %s"):format(name, words.show(value)), 4) end
+  end
+end
+
 ---@param session gantry.TestSession
 ---@return gantry.TestedPolicy? policy, gantry.Error? err
 local function load(session, path, ctx, options)
+  check_options(options)
   local facts, err = context.for_test(ctx, "ctx of t.load")
   if not facts then return nil, err end
   local site = options and options.site
-  if options and options.text ~= nil and type(options.text) ~= "string" then error("text must be a string", 3) end
   local whole = beside(session, path)
   local found, findings = policies.load(whole, facts, {
     site = site and { path = beside(session, site) } or false,

@@ -36,9 +36,7 @@ function child.answer(request)
     print = function(text) session:print(text) end, modules = { ["gantry.test"] = function() return t end } })
   session.loader.globals.os.exit = function() error("os.exit: a test does not end the process that it is run in", 2) end
   session:run(request.path:match "[^/]*$", function() chunk_of(session)() end, true)
-  if #session.results == 0 and not request.filter then
-    session:run(request.path:match "[^/]*$", function() end)
-  end
+  if #session.results == 0 and not request.filter then session:note_empty(request.path:match "[^/]*$") end
   return { results = session.results, coverage = session:coverage(), output = session.output }
 end
 

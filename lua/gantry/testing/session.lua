@@ -85,10 +85,23 @@ end
 function Session:note_raised(raised)
   if rawequal(raised, ENDED) then return end
   if errors.is(raised) then
-    return self:note { file = raised.file or self.path, line = raised.line, message = raised.message }
+    local file = raised.file or self.path
+    local place = raised.line and ("%s:%d: "):format(file, raised.line) or file .. ": "
+    local message = raised.message:sub(1, #place) == place and raised.message:sub(#place + 1) or raised.message
+    return self:note { file = file, line = raised.line, message = message }
   end
   local message, file, line = self.loader:tidy(errors.text(raised))
   self:note { file = file, line = line, message = (message:gsub("^.-:%d+: ", "")) }
+end
+
+-- What a test is told of that checks nothing.
+local SILENT <const> = "0 checks: it asserts nothing"
+
+---A file that has no test and checks nothing.
+---@param name string
+function Session:note_empty(name)
+  self.results[1] = { name = name, ok = false, checks = 0, seconds = 0,
+    failures = { { file = self.path, message = SILENT } } }
 end
 
 ---Runs a function as a test.
@@ -103,7 +116,7 @@ function Session:run(name, fn, quiet)
   local test = self.test
   local silent = test.checks == 0 and #test.failures == 0
   if silent and not quiet then
-    self:note { file = self.path, line = debug.getinfo(fn, "S").linedefined, message = "0 checks: it asserts nothing" }
+    self:note { file = self.path, line = debug.getinfo(fn, "S").linedefined, message = SILENT }
   end
   test.seconds, test.ok = os.clock() - began, #test.failures == 0
   local unasked = quiet and test.ok and (silent or self.options.filter ~= nil)

@@ -58,8 +58,8 @@ function test_report.text(run, options)
     end
   end
   if run.coverage then parts[#parts + 1] = coverage_text(run.coverage) end
-  parts[#parts + 1] = ("%d tests, %d checks, %d failed (%.2f s)\n"):format(run.tests, run.checks, run.failed,
-    run.seconds)
+  parts[#parts + 1] = ("%d test%s, %d check%s, %d failed (%.2f s)\n"):format(run.tests, run.tests == 1 and "" or "s",
+    run.checks, run.checks == 1 and "" or "s", run.failed, run.seconds)
   return table.concat(parts)
 end
 
