@@ -289,9 +289,8 @@ end
 ---@return gantry.Error? err SERVICE_UNKNOWN, METHOD_UNKNOWN, NO_REFLECTION, TYPE_UNKNOWN
 function Reflection:method(path)
   self.requests, self.spent = 0, 0
-  local method, err = self.methods[path], nil
-  if method then return method end
-  method, err = self:find_method(path)
+  if self.methods[path] then return self.methods[path] end
+  local method, err = self:find_method(path)
   self.methods[path] = method
   return method, err
 end

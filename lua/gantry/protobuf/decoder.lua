@@ -141,7 +141,6 @@ end
 ---@return gantry.protobuf.Get
 local function get_scalar(field)
   local scalar = field.scalar
-  local decode, size = scalar.decode, scalar.size
   if scalar.kind == BYTES then
     local checked = scalar == scalars.string
     return function(walk, bytes, position, limit)
@@ -155,6 +154,7 @@ local function get_scalar(field)
       return text, first + size
     end
   end
+  local decode, size = scalar.decode, scalar.size
   return function(walk, bytes, position, limit)
     if size and position + size > limit + 1 then fail_short(walk) end
     local value, behind = decode(bytes, position)

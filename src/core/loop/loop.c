@@ -10,13 +10,13 @@
 
 #include "core/base/list.h"
 #include "core/loop/timer_heap.h"
+#include "core/loop/timerfd.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,8 +24,8 @@
 #define NO_SLOT UINT32_MAX
 #define TIMER_KEY UINT64_MAX /* no watch has it: its slot would be NO_SLOT */
 #define NS_PER_S 1000000000LL
-#define LONG_AGO 1      /* a deadline that has passed: a timerfd takes 0 for none */
-#define FIRED INT64_MIN /* where the timerfd stands once it has told of its deadline */
+#define NS_PER_MS 1000000LL
+#define LONG_AGO 1 /* a deadline that has passed: a timerfd takes 0 for none */
 
 struct slot {
     struct gantry_watch *watch; /* NULL while the slot is free */
@@ -58,7 +58,7 @@ struct gantry_deferred {
 
 struct gantry_loop {
     int epoll_fd;
-    int timer_fd;
+    struct gantry_timerfd timerfd;
     bool closed;
     bool stepping;
     bool is_polled;    /* somebody has asked for the descriptor */
@@ -70,7 +70,6 @@ struct gantry_loop {
 
     struct gantry_timer_heap heap; /* of the timers that are set */
     size_t timer_count;            /* those that exist; the heap has room for all of them */
-    int64_t armed;                 /* the deadline the timerfd stands at, GANTRY_TIMER_NEVER or FIRED */
 
     struct gantry_list deferred; /* those that are set */
     gantry_deferred_fn *turn;    /* NULL without one */
@@ -92,30 +91,12 @@ static int64_t earliest(const struct gantry_loop *loop)
     return gantry_list_is_empty(&loop->deferred) ? gantry_timer_heap_earliest(&loop->heap) : LONG_AGO;
 }
 
-/* Brings the timerfd to the earliest deadline, where that is earlier than the one it stands at: one that stands too
- * early costs one wake-up, and setting it for each deadline that moves later would cost a system call a request.
- * Setting a timerfd also takes back that it is readable, so it need never be read. */
-static void arm(struct gantry_loop *loop)
-{
-    int64_t deadline = earliest(loop);
-    struct itimerspec at = {0};
-
-    if (loop->closed || (loop->armed != FIRED && deadline >= loop->armed))
-        return;
-    if (deadline != GANTRY_TIMER_NEVER) {
-        at.it_value.tv_sec = deadline / NS_PER_S;
-        at.it_value.tv_nsec = deadline % NS_PER_S;
-    }
-    timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
-    loop->armed = deadline;
-}
-
 /* Something is due at another time. During a step the timerfd waits for its end, when all callbacks have had their say;
  * where nobody polls, it waits for the next step that does. */
 static void due_has_changed(struct gantry_loop *loop)
 {
-    if (loop->is_polled && !loop->stepping)
-        arm(loop);
+    if (loop->is_polled && !loop->stepping && !loop->closed)
+        gantry_timerfd_arm(&loop->timerfd, earliest(loop));
 }
 
 /* Calls back for the timers that are due at `now` and were set before `order`; those that these callbacks set are for
@@ -152,10 +133,9 @@ static int open_descriptors(struct gantry_loop *loop, struct gantry_error *err)
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
         return gantry_fail_errno(err, errno, "LOOP_FAILED", "make the event loop's epoll descriptor");
-    loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (loop->timer_fd < 0)
+    if (gantry_timerfd_open(&loop->timerfd) < 0)
         return gantry_fail_errno(err, errno, "LOOP_FAILED", "make the event loop's timer descriptor");
-    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->timer_fd, &event) < 0)
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->timerfd.fd, &event) < 0)
         return gantry_fail_errno(err, errno, "LOOP_FAILED", "watch the event loop's timer descriptor");
     return 0;
 }
@@ -167,10 +147,9 @@ int gantry_loop_new(struct gantry_loop **loop, struct gantry_error *err)
     if (made == NULL)
         return gantry_fail(err, "LOOP_FAILED", "make the event loop: out of memory");
     made->epoll_fd = -1;
-    made->timer_fd = -1;
+    made->timerfd.fd = -1;
     made->references = 1;
     made->free_slot = NO_SLOT;
-    made->armed = GANTRY_TIMER_NEVER;
     gantry_list_init(&made->deferred);
     if (open_descriptors(made, err) < 0) {
         gantry_loop_free(made);
@@ -185,11 +164,11 @@ void gantry_loop_free(struct gantry_loop *loop)
     if (loop == NULL)
         return;
     loop->closed = true;
-    if (loop->timer_fd >= 0)
-        close(loop->timer_fd);
+    if (loop->timerfd.fd >= 0)
+        close(loop->timerfd.fd);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
-    loop->timer_fd = -1;
+    loop->timerfd.fd = -1;
     loop->epoll_fd = -1;
     unreference(loop);
 }
@@ -225,8 +204,6 @@ static int dispatch(struct gantry_loop *loop, const struct epoll_event *events, 
         struct gantry_watch *watch = find_watch(loop, events[i].data.u64);
         uint32_t wanted;
 
-        if (events[i].data.u64 == TIMER_KEY)
-            loop->armed = FIRED;
         if (watch == NULL || watch->events == 0)
             continue;
         /* An earlier callback of the batch may have narrowed what the watch is for. */
@@ -266,10 +243,28 @@ static int wait_time(struct gantry_loop *loop, int64_t timeout_ms)
 
     if (timeout_ms == 0 || (deadline != GANTRY_TIMER_NEVER && deadline <= gantry_clock_ns()))
         return 0;
-    arm(loop);
-    if (timeout_ms < 0)
-        return -1;
-    return timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX;
+    gantry_timerfd_arm(&loop->timerfd, deadline);
+    return timeout_ms < 0 ? -1 : (int)timeout_ms;
+}
+
+/* Waits for events. Where the timerfd alone has ended the wait, and has stood too early, it goes on. */
+static int wait_for_events(struct gantry_loop *loop, struct epoll_event *events, int64_t timeout_ms)
+{
+    int64_t left_ms = timeout_ms < INT_MAX ? timeout_ms : INT_MAX;
+    int64_t end_ms = left_ms > 0 ? gantry_clock_ns() / NS_PER_MS + 1 + left_ms : 0;
+
+    for (;;) {
+        int ready = epoll_wait(loop->epoll_fd, events, BATCH_SIZE, wait_time(loop, left_ms));
+        int64_t now;
+
+        if (ready != 1 || events[0].data.u64 != TIMER_KEY || left_ms == 0)
+            return ready;
+        now = gantry_clock_ns();
+        if (earliest(loop) <= now)
+            return ready;
+        if (left_ms > 0)
+            left_ms = end_ms > now / NS_PER_MS ? end_ms - now / NS_PER_MS : 0;
+    }
 }
 
 /* All callbacks of a step whose wait has brought so many events. */
@@ -299,7 +294,7 @@ int gantry_loop_step(struct gantry_loop *loop, int64_t timeout_ms, struct gantry
     loop->references++;
     count = run_deferred(loop);
     order = loop->heap.next_order;
-    ready = epoll_wait(loop->epoll_fd, events, BATCH_SIZE, wait_time(loop, timeout_ms));
+    ready = wait_for_events(loop, events, timeout_ms);
     reason = errno;
     if (ready >= 0) {
         count += call_back(loop, events, ready, order);
