@@ -249,8 +249,11 @@ int gantry_handshake_parse_packer(const char *line, size_t size, struct gantry_h
 /* go-plugin writes the standard alphabet without padding, and nothing else. */
 static bool is_raw_base64(struct gantry_slice text)
 {
-    return memchr(text.bytes, '=', text.size) == NULL && memchr(text.bytes, '-', text.size) == NULL &&
-           memchr(text.bytes, '_', text.size) == NULL;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.bytes[i] == '=' || text.bytes[i] == '-' || text.bytes[i] == '_')
+            return false;
+    }
+    return true;
 }
 
 int gantry_handshake_certificate(const struct gantry_handshake *handshake, uint8_t *der, struct gantry_error *err)
