@@ -96,7 +96,7 @@ static int64_t earliest(const struct gantry_loop *loop)
 static void due_has_changed(struct gantry_loop *loop)
 {
     if (loop->is_polled && !loop->stepping && !loop->closed)
-        gantry_timerfd_arm(&loop->timerfd, earliest(loop));
+        gantry_timerfd_arm(&loop->timerfd, earliest(loop), gantry_clock_ns());
 }
 
 /* Calls back for the timers that are due at `now` and were set before `order`; those that these callbacks set are for
@@ -240,10 +240,11 @@ static int run_deferred(struct gantry_loop *loop)
 static int wait_time(struct gantry_loop *loop, int64_t timeout_ms)
 {
     int64_t deadline = earliest(loop);
+    int64_t now = gantry_clock_ns();
 
-    if (timeout_ms == 0 || (deadline != GANTRY_TIMER_NEVER && deadline <= gantry_clock_ns()))
+    if (timeout_ms == 0 || deadline <= now)
         return 0;
-    gantry_timerfd_arm(&loop->timerfd, deadline);
+    gantry_timerfd_arm(&loop->timerfd, deadline, now);
     return timeout_ms < 0 ? -1 : (int)timeout_ms;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/loop/timerfd.h"
 
-#include "core/loop/loop.h"
 #include "core/loop/timer_heap.h"
 
 #include <sys/timerfd.h>
@@ -16,11 +15,11 @@ int gantry_timerfd_open(struct gantry_timerfd *timerfd)
     return timerfd->fd;
 }
 
-void gantry_timerfd_arm(struct gantry_timerfd *timerfd, int64_t deadline)
+void gantry_timerfd_arm(struct gantry_timerfd *timerfd, int64_t deadline, int64_t now)
 {
     struct itimerspec at = {0};
 
-    if (deadline >= timerfd->armed && timerfd->armed > gantry_clock_ns())
+    if (deadline >= timerfd->armed && timerfd->armed > now)
         return;
     if (deadline != GANTRY_TIMER_NEVER) {
         at.it_value.tv_sec = deadline / NS_PER_S;

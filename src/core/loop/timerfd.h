@@ -15,10 +15,10 @@ struct gantry_timerfd {
 /* Makes the descriptor, which the caller closes. Returns it, or -1 with errno. */
 int gantry_timerfd_open(struct gantry_timerfd *timerfd);
 
-/* Brings it to `deadline`, GANTRY_TIMER_NEVER among them, where that is earlier than the one it stands at: one that
- * stands too early costs one wake-up, and setting it for each deadline that moves later would cost a system call a
- * request. One that stands at a time gone by is readable, or about to be; setting it takes that back, so it need never
- * be read. */
-void gantry_timerfd_arm(struct gantry_timerfd *timerfd, int64_t deadline);
+/* At the time `now`, brings it to `deadline`, or GANTRY_TIMER_NEVER, where that is earlier than the one it stands at:
+ * one that stands too early costs one wake-up, and setting it for each deadline that moves later would cost a system
+ * call a request. One that stands at a time gone by is readable, or about to be; setting it takes that back, so it need
+ * never be read. */
+void gantry_timerfd_arm(struct gantry_timerfd *timerfd, int64_t deadline, int64_t now);
 
 #endif
