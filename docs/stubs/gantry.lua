@@ -128,6 +128,7 @@ function gantry.loop() end
 local LoadOptions = {}
 
 ---@class gantry.LaunchOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field unique boolean? whether the plugin gets a name of its own, such as kv-3fa2b1: any number run at once
 ---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
 local LaunchOptions = {}
 
@@ -572,7 +573,7 @@ function simulate.run(policy, events, options) end
 ---@field place string? file and line in the policy
 ---@field changes table? of the next generation's config
 ---@field scope "self"|"dependents"
----@field floor string? where a floor made the delay longer
+---@field floor string? where a bound made the delay longer or shorter: which
 local Decision = {}
 
 ---what t.load gives

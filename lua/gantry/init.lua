@@ -70,6 +70,7 @@ end
 --- any chunks; also before the launch has answered, when the plugin can be told to pause_output already
 
 ---@class gantry.LaunchOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field unique boolean? whether the plugin gets a name of its own, such as kv-3fa2b1: any number run at once
 ---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
 
 ---@class gantry.AttachOptions: gantry.PluginHandlers
@@ -138,8 +139,8 @@ function gantry.launch(policy, options)
   local engine, unreachable = engines.of(options.engine)
   if not engine then return nil, unreachable end
   return plugin.launch(loaded.config, {
-    engine = engine, name = options.name, runtime_dir = options.runtime_dir, environment = options.environment,
-    on_event = options.on_event, on_output = options.on_output,
+    engine = engine, name = options.name, unique = options.unique, runtime_dir = options.runtime_dir,
+    environment = options.environment, on_event = options.on_event, on_output = options.on_output,
   })
 end
 

@@ -50,9 +50,10 @@ for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua \
   [ -s "$root/deb/usr/share/$file" ] || [ -s "$root/deb/usr/share/$file.gz" ] || fail "the package has no $file"
 done
 [ -s "$root/deb/usr/lib/systemd/system/gantry.service" ] || fail "the package has no systemd unit"
-# A completion asks the shell for what begins with `si`.
-completed=$(bash -c ". '$root/deb/usr/share/bash-completion/completions/gantry'; COMP_WORDS=(gantry simu); COMP_CWORD=1
-  \$(complete -p gantry | sed -n 's/.*-F \([^ ]*\).*/\1/p'); echo \"\${COMPREPLY[*]}\"")
+# Completion asks the packaged gantry for what begins with `simu`.
+completed=$(away bash -c ". '$root/deb/usr/share/bash-completion/completions/gantry'; COMP_LINE='gantry simu'
+  COMP_POINT=11; \$(complete -p gantry | sed -n 's/.*-F \([^ ]*\).*/\1/p') '$root/deb/usr/bin/gantry'
+  echo \"\${COMPREPLY[*]}\"")
 [[ $completed == simulate* ]] || fail "bash completes 'gantry simu' to '$completed'"
 
 mkdir "$root/rock"

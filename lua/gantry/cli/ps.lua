@@ -21,6 +21,7 @@ end
 
 ---@param value table
 local function print_table(value)
+  if value.waits_for then printable.write_stderr("gantry: gantry up has no plugins yet: ", value.waits_for, "\n") end
   local rows = { { "NAME", "STATE", "UP", "RESTARTS", "IMAGE", "LAST EXIT" } }
   for _, plugin in ipairs(value.plugins) do
     rows[#rows + 1] = { plugin.name, plugin.state, plugin.uptime and units.format_seconds(plugin.uptime) or "-",

@@ -13,7 +13,7 @@ container.LABEL = {
   directory = "gantry.directory", -- its socket directory on the host
   version = "gantry.version", -- of the gantry that launched it
   masked = "gantry.masked", -- names of variables whose values are shown to nobody
-  exec = "gantry.exec", -- launched for another host: the name of its own socket directory
+  unique = "gantry.unique", -- of a launch beside others of its plugin: its socket directory's name, which no other has
 }
 
 -- Where the policy says nothing: far above what a plugin needs, far below what stops a machine.

@@ -155,7 +155,7 @@ local function name_all(self)
   self.options.directory_name = ("%s-%s"):format(self.name:sub(1, LONGEST_DIRECTORY_NAME), unique)
   -- By this label others take away what nobody looks after: not what is kept for inspection.
   local abandonable = ours and not self.config.debug
-  self.options.labels = { [container.LABEL.exec] = abandonable and self.options.directory_name or nil }
+  self.options.labels = { [container.LABEL.unique] = abandonable and self.options.directory_name or nil }
   self.named_root = root
   return tell_making(self)
 end

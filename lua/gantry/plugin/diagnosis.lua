@@ -111,8 +111,9 @@ function diagnosis.lines(found)
   if found.by_hand then lines[#lines + 1] = "by hand: " .. found.by_hand end
   if found.hint then lines[#lines + 1] = "hint:   " .. found.hint end
   if found.kept then
-    lines[#lines + 1] = ("hint:   container %s is kept: `docker inspect %s`, then `docker rm -f %s`")
-      :format(found.container:sub(1, 12), found.container:sub(1, 12), found.container:sub(1, 12))
+    local id = found.container:sub(1, 12)
+    lines[#lines + 1] = ("hint:   container %s is kept: `docker inspect %s`, then `docker rm %s` or `gantry gc --kept`")
+      :format(id, id, id)
   elseif #found.output > 0 or found.exit then
     lines[#lines + 1] = ("hint:   the last %d lines are shown; `gantry run --debug` keeps the container for inspection")
       :format(LAST_LINES)

@@ -1,16 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- plugin/garbage.lua: what killed gantries left behind on the whole machine, for `gc` and `doctor`: containers, socket
---- directories, and data of reattachments. A plugin that `gantry up` will take over again is none.
+--- directories, and data of reattachments. A plugin that `gantry up` will take over again is none, nor is a container
+--- that is kept for inspection, unless somebody says so.
 
 local LABEL = require("gantry.engine.container").LABEL
+local claims = require "gantry.plugin.claims"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local launches = require "gantry.place.launches"
 local leftovers = require "gantry.plugin.leftovers"
 local reattach_data = require "gantry.place.reattach_data"
 local ownership = require "gantry.place.ownership"
-local removal = require "gantry.plugin.removal"
 local socket_directory = require "gantry.place.socket_directory"
 
 local garbage = {}
@@ -22,6 +23,7 @@ local garbage = {}
 ---@field container_name string?
 ---@field state string? the container's
 ---@field path string? the directory's
+---@field keep boolean? it is to stay for inspection: only its process is ended
 
 -- Where the owner cannot be known nothing is taken away: whoever asked for it can look.
 local UNOWNED = { dead = true, no_directory = true }
@@ -38,21 +40,34 @@ local function find_launches(list, engine, listed, environment)
   end
 end
 
+---@param container table as the engine lists it
+---@param launch gantry.LaunchRecord?
+---@param options table of garbage.find
+---@return boolean
+local function is_garbage(container, launch, options)
+  if claims.is_supervised(container, launch, options.environment) then return false end
+  -- By now its directory may be that of another launch.
+  if claims.is_kept(container, launch) then return options.kept == true end
+  return UNOWNED[ownership.state(container.Labels[LABEL.directory])] == true
+end
+
 ---@param list gantry.Garbage[]
 ---@return table<string, boolean>? directories of all containers of this user's, gantry.Error?
 local function find_containers(list, engine, options)
   local containers, err, records = ownership.containers(engine, { environment = options.environment })
   if not containers then return nil, err end
-  local kept, directories, listed = leftovers.supervised(options.environment), {}, {}
+  local directories, listed = {}, {}
   for _, container in ipairs(containers) do
     local launch = records[container.Id]
     listed[launch and launch.container or ownership.name_of(container) or ""] = true
     local path = container.Labels[LABEL.directory] or ""
     local here = options.all or ownership.split(path) == options.runtime_dir
     directories[path] = true
-    if here and not kept[container.Id] and UNOWNED[ownership.state(path)] then
+    if here and is_garbage(container, launch, options) then
+      local keep = launch and launch.keep and not options.kept or nil
       list[#list + 1] = { kind = "container", name = container.Labels[LABEL.plugin] or "?", container = container.Id,
-        state = container.State or "?", path = path, container_name = ownership.name_of(container) }
+        state = container.State or "?", path = not claims.is_kept(container, launch) and path or nil,
+        container_name = ownership.name_of(container), keep = keep }
     end
   end
   find_launches(list, engine, listed, options.environment)
@@ -88,8 +103,8 @@ local function find_memories(list, engine, environment)
 end
 
 ---@param engine gantry.Engine
----@param options { runtime_dir: string, all: boolean?, environment: table<string, string>? } all: containers of other
----runtime directories too
+---@param options { runtime_dir: string, all: boolean?, kept: boolean?, environment: table<string, string>? } all:
+---containers of other runtime directories too; kept: those that are kept for inspection too
 ---@return gantry.Garbage[]? list, gantry.Error? err
 function garbage.find(engine, options)
   local list = {}
@@ -128,14 +143,15 @@ function garbage.remove(engine, item, environment)
     end
   end
   if item.kind == "container" then
-    local gone, err = removal.remove(engine, item.container)
+    local launch = item.keep and launches.of(item.container_name, item.path, environment)
+    local gone, err = leftovers.take_away(engine, { Id = item.container }, launch or nil, environment)
     if not gone then
       if directory then directory:close() end
       return nil, err
     end
   end
   if item.container then reattach_data.forget(item.container, environment) end
-  launches.forget(item.container_name, item.path, environment)
+  if not item.keep then launches.forget(item.container_name, item.path, environment) end
   if directory then return socket_directory.remove(directory) end
   return true
 end

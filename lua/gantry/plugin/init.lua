@@ -50,6 +50,8 @@ Plugin.__index = Plugin
 ---@class gantry.PluginOptions: gantry.LaunchOptions what gantry itself says beyond that
 ---@field engine gantry.Engine
 ---@field deaths gantry.Deaths? what the engine's events tell of ends, asked before the engine itself
+---@field unique boolean? it gets a name that no other has, made of its own
+---@field supervisor string? the state directory of the `gantry up` that launches it
 ---@field keeps_container boolean? the container of a plugin that ended stays until plugin:remove_container()
 ---@field engine_timeout number? seconds that an engine may be away before the plugin counts as ended; the
 --- policy's where nil, and 60 where it has none
@@ -60,7 +62,7 @@ Plugin.__index = Plugin
 ---@return gantry.Plugin
 local function new(config, options)
   local self = setmetatable({
-    name = options.name or config.name, config = config, options = options, engine = options.engine,
+    name = launch.name(config, options), config = config, options = options, engine = options.engine,
     state = "launching", ended = task.event(), began = core.loop.clock(),
   }, Plugin)
   self.rpc = calls.proxy(self)

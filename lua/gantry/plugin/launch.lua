@@ -4,6 +4,7 @@
 --- health. Each step is a function of the plugin that returns true, or nil and the error that ends the launch.
 
 local c_module = require "gantry.base.c_module"
+local claims = require "gantry.plugin.claims"
 local container = require "gantry.engine.container"
 local core = require "gantry.core"
 local credentials = require "gantry.plugin.credentials"
@@ -49,6 +50,17 @@ local UNANSWERED <const> = 1
 
 -- Of socket directories: for the user and the group.
 local GROUP_MODE <const> = tonumber("770", 8)
+
+-- Bytes of a name to which something is added: paths of sockets are short.
+local LONGEST_BASE <const> = 40
+
+---@param config gantry.Config
+---@param options gantry.LaunchOptions
+---@return string
+function launch.name(config, options)
+  local name = options.name or config.name
+  return options.unique and ("%s-%s"):format(name:sub(1, LONGEST_BASE), core.system.random(3)) or name
+end
 
 local function check_runtime(plugin)
   local wanted = plugin.config.runtime
@@ -98,15 +110,13 @@ local function open_directory(plugin)
   if not ok then return nil, unsafe end
   local visible, hidden = refusal.check_visible(plugin, root)
   if not visible then return nil, hidden end
-  plugin.directory, err = socket_directory.make(root, plugin.options.directory_name or plugin.name,
-    { mode = plugin.options.directory_mode or GROUP_MODE, group = plugin.group })
+  local name = plugin.options.directory_name or plugin.name
+  plugin.directory, err = socket_directory.make(root, name,
+    { mode = plugin.options.directory_mode or GROUP_MODE, group = plugin.group },
+    function() return claims.check(plugin.engine, plugin.name, root .. "/" .. name, plugin.options) end)
   if not plugin.directory then
-    if err.code == "SOCKET_DIR_BUSY" then
-      return nil, errors.new("ALREADY_RUNNING",
-        ("plugin '%s' is already running: another gantry holds %s/%s; stop that one, or "
-        .. "give this one another name (--name)"):format(plugin.name, root, plugin.name), { cause = err })
-    end
-    return nil, err
+    if err.code ~= "SOCKET_DIR_BUSY" then return nil, err end
+    return nil, claims.held(plugin.name, root .. "/" .. name, plugin.options.environment)
   end
   plugin.root = root
   local prepared, unsuited = userns.prepare(plugin)
@@ -128,11 +138,15 @@ end
 
 local function remove_leftovers(plugin)
   look_for_earlier_boots(plugin)
+  if plugin.options.unique then
+    leftovers.sweep(plugin.engine, plugin.options.environment)
+    return true
+  end
   local path = plugin.directory:path()
   local had_directory = not plugin.directory:fresh()
   -- Once a process has looked, only itself could leave something there, and it says so.
   if plugin.engine.swept[path] and not had_directory then return true end
-  local result, err = leftovers.remove(plugin.engine, plugin.name, path, { environment = plugin.options.environment })
+  local result, err = leftovers.remove(plugin.engine, plugin.name, path, plugin.options)
   if not result then return nil, err end
   local removed = result.removed
   plugin.engine.swept[path] = true
@@ -148,7 +162,7 @@ end
 local function look_again(plugin)
   if not plugin.found_directory then return true end
   local result = leftovers.remove(plugin.engine, plugin.name, plugin.directory:path(),
-    { own = plugin.container, environment = plugin.options.environment })
+    { own = plugin.container, environment = plugin.options.environment, supervisor = plugin.options.supervisor })
   if result and #result.removed > 0 then plugin:event("leftovers", { containers = result.removed }) end
   return true -- what could not be removed now, the next launch removes
 end
@@ -166,6 +180,7 @@ function launch.request(plugin, path)
   if not gids then return nil, err end
   local labels = ownership.labels(plugin.name, path)
   labels[container.LABEL.version] = require("gantry.base.version")
+  if plugin.options.unique then labels[container.LABEL.unique] = plugin.name end
   for key, value in pairs(plugin.options.labels or {}) do labels[key] = value end
   local shared, unshareable = shared_folders.of(config, caller, plugin.engine)
   if not shared then return nil, unshareable end
@@ -212,6 +227,7 @@ end
 local function keep_record(plugin)
   local record = { container = plugin.container_name, plugin = plugin.name, engine = plugin.engine.endpoint.name,
     directory = plugin.directory_path, boot = machine.boot(), keep = plugin.config.debug and true or nil,
+    pid = core.system.pid(), supervisor = plugin.options.supervisor,
     credentials = plugin.credentials and plugin.credentials.source }
   local written, unwritten = launches.keep(record, plugin.options.environment)
   if not written then

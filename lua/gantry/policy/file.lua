@@ -33,7 +33,8 @@ local function not_there(path, err)
     return refuse("POLICY_NOT_FOUND", path, ("is a link to %s, which is not there; put that back, or remove the link")
       :format(words.show(target)), { cause = err })
   elseif MISSING[err.os_error] then
-    return refuse("POLICY_NOT_FOUND", path, "no such file; name the path of a policy", { cause = err })
+    local running = path:find "^[%w_-]+$" and (", or call a plugin that runs: gantry call %s METHOD"):format(path) or ""
+    return refuse("POLICY_NOT_FOUND", path, "no such file; name the path of a policy" .. running, { cause = err })
   end
   return refuse("POLICY_UNREADABLE", path, "cannot be read: " .. err.message, { cause = err })
 end

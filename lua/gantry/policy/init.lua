@@ -145,7 +145,11 @@ end
 local function site_of(options)
   local place = options.site
   if place == false then return nil end
-  place = place or site.where()
+  if not place then
+    local known, found = pcall(site.where)
+    if not known then return nil, found end -- settings that cannot be read
+    place = found
+  end
   local folder = context.settle({}, place.path, "site").folder
   return site.load(loader_of(place.path, folder, options), place.optional)
 end

@@ -104,6 +104,14 @@ local function make(session)
     session.options.write(select("#", ...) == 0 and help.overview(own) or help.about((...)))
   end
 
+  ---Ends the session, and with it what it launched. Its name alone does, too.
+  function own.exit()
+    session.over = true
+    error(errors.new("SESSION_OVER", "the session ends"), 0)
+  end
+
+  own.quit = own.exit
+
   ---Prints values, tables readably.
   ---@param ... any
   function own.print(...)
@@ -133,6 +141,7 @@ end
 ---@return table
 function commands.environment(session)
   local environment = make(session)
+  session.leave = environment.exit
   environment.gantry = gantry
   environment.restart = require "gantry.restart"
   -- A task of a chunk would end with the chunk: here it belongs to the session.

@@ -63,6 +63,7 @@ end
 function generation.launch_options(unit, release)
   return {
     engine = unit.supervisor.engine, name = unit.name, runtime_dir = unit.supervisor.runtime_dir,
+    supervisor = unit.supervisor.store.directory,
     keeps_container = true, deaths = unit.supervisor.deaths,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
     on_step = function(step) unit.supervisor:fault_point(unit, step) end,

@@ -40,7 +40,8 @@ local TEXT = {
   kept = function(fields)
     local found = fields.diagnosis
     local id = short(found.container)
-    local text = ("container %s is kept: `docker inspect %s`, then `docker rm -f %s`"):format(id, id, id)
+    local text = ("container %s is kept: `docker inspect %s`, then `docker rm %s` or `gantry gc --kept`"):format(id, id,
+      id)
     return found.by_hand and text .. "\nby hand: " .. found.by_hand or text
   end,
   exit = function(fields) return ("ended (%s)"):format(exit.describe(fields.exit)) end,
@@ -59,7 +60,7 @@ end
 ---@param name string the plugin's
 ---@param lines string[] of its output
 ---@return string text each line with the name before it, and a log line of hclog's as text
-function progress.output(name, lines)
+local function output(name, lines)
   local prefix, out = name .. ": ", {}
   for i, line in ipairs(lines) do
     local as_json = line:byte() == 0x7b -- "{": perhaps hclog's
@@ -73,7 +74,7 @@ end
 ---@param write fun(text: string)
 ---@return gantry.LineSplitter
 function progress.log(name, write)
-  return line_splitter.new(function(_, lines) write(progress.output(name, lines)) end)
+  return line_splitter.new(function(_, lines) write(output(name, lines)) end)
 end
 
 return progress
