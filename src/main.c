@@ -147,18 +147,24 @@ struct program {
     struct gantry_launcher *launcher; /* in the launcher's process alone */
 };
 
-static void report_fault(const struct program *program, const char *message)
+/* Returns the exit status. A want of memory has no code of its own once it went through require. */
+static int report_fault(const struct program *program, const char *message)
 {
-    if (program->launcher != NULL)
+    if (program->launcher != NULL) {
         gantry_launcher_fault(program->launcher, message);
-    else
+    } else if (strstr(message, "not enough memory") != NULL) {
+        fputs("gantry: out of memory; raise the limit of this process (ulimit -v, ulimit -d)\n", stderr);
+        return 71; /* EX_OSERR */
+    } else {
         fprintf(stderr, "gantry: fault: %s\nThis is a defect of gantry: please report it.\n", message);
+    }
+    return 70; /* EX_SOFTWARE: a fault of gantry's own */
 }
 
 static int run_program(const struct program *program, int argc, char **argv)
 {
     lua_State *L = luaL_newstate();
-    int status = 70; /* EX_SOFTWARE: a fault of gantry's own */
+    int status;
 
     if (L == NULL || !lua_checkstack(L, argc + LUA_MINSTACK)) {
         fputs("gantry: out of memory\n", stderr);
@@ -174,7 +180,7 @@ static int run_program(const struct program *program, int argc, char **argv)
     if (lua_pcall(L, lua_gettop(L) - 2, 1, 1) == LUA_OK)
         status = (int)lua_tointeger(L, -1);
     else
-        report_fault(program, lua_tostring(L, -1));
+        status = report_fault(program, lua_tostring(L, -1));
     if (program->launcher != NULL)
         _exit(status); /* nothing of it outlives the process, and a host does not wait long */
     lua_close(L);

@@ -59,7 +59,11 @@ completed=$(away bash -c ". '$root/deb/usr/share/bash-completion/completions/gan
 mkdir "$root/rock"
 cp -R "$source/src" "$source/lua" "$source/policies" "$source/docs" "$source/CMakeLists.txt" \
   "$source/gantry-dev-1.rockspec" "$root/rock"
-(cd "$root/rock" && luarocks --lua-version 5.4 --tree "$root/tree" make --deps-mode none gantry-dev-1.rockspec \
-  >"$root/rock.log" 2>&1) || fail "luarocks make: $(tail -n 20 "$root/rock.log")"
+# As the README says it, and without a network where that can be had.
+read -ra make <<<"$(grep -o 'luarocks --lua-version 5.4 make[^`]*' "$source/README.md")"
+offline=()
+unshare --net true 2>/dev/null && offline=(unshare --net)
+(cd "$root/rock" && "${offline[@]}" "${make[@]}" --tree "$root/tree" >"$root/rock.log" 2>&1) ||
+  fail "luarocks make: $(tail -n 20 "$root/rock.log")"
 rm -rf "$root/rock"
 use "$root/tree/share/lua/5.4" "$root/tree/lib/lua/5.4"

@@ -100,7 +100,8 @@ end
 ---@return gantry.Plugin? plugin, gantry.Error|gantry.Error[]|nil err
 function Run:launch()
   local options = self.options
-  local policy, err = gantry.load(options.policy, { engine = options.engine, name = options.name, verb = "call" })
+  local policy, err = gantry.load(options.policy, { engine = options.engine, name = options.name, verb = "call",
+    print = policy_options.print })
   if not policy then return nil, err end
   local name = options.name or policy.name
   local log = progress.log(name, printable.write_stderr)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- cli/gc.lua: `gantry gc`: removes what killed gantries left behind.
+--- cli/gc.lua: `gantry gc`: removes what killed gantries left behind, and images of binaries that no policy names.
 
 local corpses = require "gantry.supervisor.corpses"
 local exit_codes = require "gantry.text.exit_codes"
@@ -12,8 +12,8 @@ local report = require "gantry.text.report"
 local runtime_dir = require "gantry.place.runtime_dir"
 
 local gc = {
-  summary = "Remove containers and socket directories that no living gantry owns. What a gantry up that is gone left "
-    .. "running stays: gantry down --orphans ends that.",
+  summary = "Remove what no living gantry owns: containers, socket directories, images of binaries. What a gantry up "
+    .. "that is gone left running stays: gantry down --orphans ends that.",
   examples = "  gantry gc --dry-run\n  gantry gc\n  gantry gc --kept",
 }
 

@@ -19,6 +19,8 @@ local GROUPS = {
     { "check", "check policies" },
     { "test", "run the tests of policies" },
     { "exec", "stand in for a plugin's binary, for OpenTofu, Vault and other hosts" },
+    { "wrap", "put policies in the place of plugins' binaries" },
+    { "unwrap", "put the binaries back" },
     { "host", "run such a host with a private temporary directory" },
     { "simulate", "show what a policy would decide when its plugin ends" },
   } },

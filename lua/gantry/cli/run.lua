@@ -98,6 +98,7 @@ end
 function Run:launch()
   local policy, err = gantry.load(self.options.policy, {
     engine = self.options.engine, name = self.options.name, args = self.options.arguments, verb = "run",
+    print = function(text, path) self.writer:write(self.printable(("%s: %s\n"):format(path, text))) end,
   })
   if not policy then return nil, err end
   self.name = self.options.name or policy.name

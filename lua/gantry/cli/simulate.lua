@@ -115,7 +115,8 @@ function simulate.run(arguments)
     return exit_codes.USAGE
   end
   local steps, err = require("gantry.supervisor.simulate").run(arguments.policy, ends,
-    { engine = arguments.engine, ctx = arguments.ctx, seed = arguments.seed })
+    { engine = arguments.engine, ctx = arguments.ctx, seed = arguments.seed,
+      print = policy_options.print })
   if not steps then return report.failure(err, arguments) end
   if arguments.json then print_json(steps) else printable.write_stdout(simulation.format(steps)) end
   return exit_codes.OK

@@ -4,6 +4,7 @@
 
 local control = require "gantry.cli.control"
 local log_text = require "gantry.text.log_text"
+local printable = require "gantry.text.printable"
 local words = require "gantry.base.words"
 
 local STDOUT <const> = 1

@@ -64,7 +64,8 @@ local function connect(self, url)
   self.description = engine:describe()
 end
 
----@param options { engine: string?, policy: string?, runtime_dir: string?, environment: table<string, string>? }?
+---@param options { engine: string?, policy: string?, runtime_dir: string?, environment: table<string, string>?,
+--- print: function? }? print: as in gantry.LoadOptions
 ---@return gantry.Finding[] findings
 function doctor.examine(options)
   options = options or {}
@@ -72,7 +73,7 @@ function doctor.examine(options)
   if not settings_checks.run(self) then return self.findings end
   self.runtime_dir = options.runtime_dir or runtime_dir.path(options.environment)
   connect(self, options.engine)
-  if options.policy then policy_checks.load(self, options.policy) end
+  if options.policy then policy_checks.load(self, options.policy, options.print) end
   if self.description then engine_checks.run(self) end
   host_checks.run(self)
   if self.policy then policy_checks.run(self) end

@@ -42,9 +42,6 @@ local launch = {}
 -- Seconds in which a start that is over must have said how it went, once the output has ended.
 local START_ANSWER <const> = 10
 
--- Exit codes of an init that could not execute what it was to run.
-local NOT_RUN <const> = { [126] = true, [127] = true }
-
 -- Seconds in which a container may appear whose creation was not answered.
 local UNANSWERED <const> = 1
 
@@ -203,8 +200,9 @@ function launch.request(plugin, path)
   labels[container.LABEL.masked] = masking.label(entries, from_files.values)
   local request = container.request(config, {
     -- A verified image is named by its id: a tag could be moved between check and creation.
-    image = config.sha256 and plugin.image.Id or plugin.reference, credentials = plugin.credentials,
-    directory = path, groups = gids, labels = labels, shared = shared.mounts, working_dir = shared.working_dir,
+    image = (config.sha256 or config.binary) and plugin.image.Id or plugin.reference, credentials = plugin.credentials,
+    directory = path, groups = gids, labels = labels, shared = shared.mounts, libraries = plugin.libraries,
+    working_dir = shared.working_dir,
     environment = entries, selinux = labelled.selinux, relabel = labelled.relabel, tmpfs = plugin.scratch.tmpfs,
   })
   local ok, wrong = isolation.settle(plugin, request)
@@ -329,12 +327,6 @@ local function ended_early(plugin)
       ("the output of container %s ended during the launch, but the engine does not report its end; look at the "
       .. "engine's log"):format(plugin.container:sub(1, 12)))
   end
-  if plugin.has_init and NOT_RUN[plugin.exit.code] then
-    local entrypoint = plugin.config.entrypoint or plugin.image.Config.Entrypoint or plugin.config.args
-      or plugin.image.Config.Cmd or {}
-    return nil, errors.new("START_FAILED", ("plugin '%s' was not started: '%s' is no program that can be run in its "
-      .. "image; correct the entrypoint"):format(plugin.name, tostring(entrypoint[1])))
-  end
   return nil, errors.new("EXITED_BEFORE_HANDSHAKE", ("plugin '%s' exited before its handshake"):format(plugin.name))
 end
 
@@ -444,7 +436,7 @@ local STEPS = {
 ---The steps that a launch for another host has in common with ours: see gantry.exec.launcher.
 launch.steps = {
   find_image = find_image.run, check_runtime = check_runtime, find_group = find_group, open_directory = open_directory,
-  create = create, connect = connect, publish = publish,
+  create = create, start_error = start_error, connect = connect, publish = publish,
 }
 
 ---Goes through the steps.

@@ -73,13 +73,18 @@ end
 ---Reads the text of a policy, or of a module for policies: what is looked at is what was opened.
 ---@param path string
 ---@return string? text
----@return gantry.Error? err POLICY_NOT_FOUND, POLICY_NOT_A_FILE, POLICY_UNSAFE, POLICY_UNREADABLE, POLICY_TOO_LARGE
+---@return gantry.Error? err POLICY_NOT_FOUND, POLICY_NOT_A_FILE, POLICY_BINARY, POLICY_UNSAFE,
+--- POLICY_UNREADABLE, POLICY_TOO_LARGE
 function file.read(path)
   local text, status = files.read(path, LARGEST + 1)
   if not text then return not_read(path, status) end
   if status.type ~= "file" then
     local what = status.type == "directory" and "a directory" or "no regular file"
     return refuse("POLICY_NOT_A_FILE", path, ("is %s; a policy is one Lua file"):format(what))
+  end
+  if text:find "^\127ELF" then
+    return refuse("POLICY_BINARY", path, "is a program, and a policy is a Lua file that names the image with the "
+      .. 'program in it: return { image = "NAME", cookie = { KEY, VALUE } }')
   end
   local safe, unsafe = check_writers(path, status)
   if not safe then return nil, unsafe end

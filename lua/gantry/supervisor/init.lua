@@ -16,6 +16,7 @@ local pacing = require "gantry.supervisor.pacing"
 local paths = require "gantry.supervisor.paths"
 local policies = require "gantry.supervisor.policies"
 local policyless = require "gantry.supervisor.policyless"
+local printed = require "gantry.supervisor.printed"
 local requests = require "gantry.supervisor.requests"
 local runtime_dir = require "gantry.place.runtime_dir"
 local store = require "gantry.supervisor.store"
@@ -81,11 +82,11 @@ function supervisor.new(options)
   local self = setmetatable({
     options = options, directory = directory, engine = options.engine, runtime_dir = core.system.real_path(root),
     store = state, units = {}, clock = core.loop.clock, pacing = pacing.new(core.loop.clock), subscribers = {},
-    past = {}, ended = task.event(), arrivals = {},
+    past = {}, printed = {}, ended = task.event(), arrivals = {},
     unreachable = errors.new("ENGINE_UNREACHABLE", "the engine is only being looked for"),
   }, Supervisor)
   self.policies = policies.new(directory, { engine = function() return self.engine end,
-    policy_process = options.policy_process })
+    policy_process = options.policy_process, print = function(path, text) printed.take(self, path, text) end })
   return self
 end
 
@@ -196,7 +197,7 @@ function Supervisor:block_cycles()
   for name, one in pairs(self.units) do after_of[name] = one.config.after or {} end
   local found = order.cycles(after_of)
   for name, one in pairs(self.units) do
-    local reason = found[name] and ("dependency cycle: %s; take one `after` out"):format(found[name])
+    local reason = found[name] and order.describe(found[name])
     if one.blocked ~= reason then
       one.blocked = reason
       if reason then one:note("policy", reason) end
@@ -303,6 +304,7 @@ function Supervisor:read_policies()
       requests.tell(one, "removed", { text = "its policy is gone: stopped", note = "policy" })
     end
   end
+  printed.settle(self)
   self:report_broken(found.broken)
   self:block_cycles()
   self:watch_folders()

@@ -3,6 +3,7 @@
 --- supervisor/view.lua: a unit as programs and people see it from outside.
 
 local attach = require "gantry.plugin.attach"
+local what_runs = require("gantry.config").what_runs
 local text = require "gantry.restart.text"
 
 local view = {}
@@ -64,7 +65,7 @@ function view.of(one)
   local exit = one.last_exit
   return {
     name = one.name, state = one.state, wanted = one.wanted, generation = one.restart.generation,
-    restarts = one.restart.restarts, image = config.tag and config.image .. ":" .. config.tag or config.image,
+    restarts = one.restart.restarts, image = what_runs(config),
     image_id = one.live and one.live.image_id, policy = one.policy.path, container = plugin and plugin.container,
     address = plugin and plugin.address, protocol = plugin and plugin.protocol,
     protocol_version = plugin and plugin.protocol_version, memory = config.memory,

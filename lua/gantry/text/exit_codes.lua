@@ -9,14 +9,14 @@ local exit_codes = {
   POLICY = 3, -- the policy, or a file of settings, is missing, unsafe, broken or invalid
   PLUGIN = 4, -- the plugin did not become ready
   ENGINE = 5, -- no engine, no permission, or it refused
-  IMAGE = 6, -- the image is missing or not the pinned one
+  IMAGE = 6, -- the image or binary is missing, unusable or not the pinned one
   HOST = 7, -- runtime directory, socket path or group of this machine
   ENDED = 8, -- the plugin was ready and ended by itself
   SITE = 9, -- the site policy refuses the policy
 }
 
 local BY_CODE = {
-  IMAGE_NOT_FOUND = "IMAGE", IMAGE_PIN_MISMATCH = "IMAGE",
+  IMAGE_NO_ENTRYPOINT = "IMAGE", IMAGE_NOT_FOUND = "IMAGE", IMAGE_PIN_MISMATCH = "IMAGE",
   EXITED_BEFORE_HANDSHAKE = "PLUGIN", EXITED_BEFORE_READY = "PLUGIN", START_TIMEOUT = "PLUGIN",
     SOCKET_NOT_VISIBLE = "PLUGIN",
   START_FAILED = "PLUGIN", UNHEALTHY = "PLUGIN",
@@ -28,7 +28,7 @@ local BY_CODE = {
 
 -- The first word of an error's code names its family.
 local BY_FAMILY = {
-  POLICY = "POLICY", SITE = "POLICY", CONFIG = "POLICY", SETTINGS = "POLICY",
+  BINARY = "IMAGE", POLICY = "POLICY", SITE = "POLICY", CONFIG = "POLICY", SETTINGS = "POLICY",
   HANDSHAKE = "PLUGIN", ENGINE = "ENGINE", HTTP = "ENGINE",
   RUNTIME = "HOST",
   SOCKET = "HOST", GROUP = "HOST", TLS = "PLUGIN", CONTROL = "HOST", LOCK = "HOST",

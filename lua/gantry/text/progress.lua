@@ -17,6 +17,11 @@ end
 
 local TEXT = {
   image = function(fields) return ("image %s present (%s…)"):format(fields.reference, fields.id:sub(1, 19)) end,
+  loading = function(fields) return ("loading binary %s into the engine"):format(fields.path) end,
+  binary = function(fields)
+    local how = fields.seconds and ("loaded in %d ms"):format(math.floor(fields.seconds * 1000 + 0.5)) or "present"
+    return ("binary %s %s (sha256:%s…)"):format(fields.path, how, fields.sha256:sub(1, 12))
+  end,
   pulling = function(fields) return "pulling image " .. fields.reference end,
   pull = pull_progress.line,
   warning = function(fields) return "warning: " .. fields.text end,
@@ -44,7 +49,10 @@ local TEXT = {
       id)
     return found.by_hand and text .. "\nby hand: " .. found.by_hand or text
   end,
-  exit = function(fields) return ("ended (%s)"):format(exit.describe(fields.exit)) end,
+  exit = function(fields)
+    local remedy = fields.exit.cause == "oom" and "; raise memory in the policy" or ""
+    return ("ended (%s)%s"):format(exit.describe(fields.exit), remedy)
+  end,
 }
 
 ---A line for an event, nil for one that is not shown.

@@ -18,6 +18,7 @@ local function plain(err)
   return {
     code = err.code, message = err.message, status = err.status,
     diagnosis = found and { output = json.array(found.output), image = found.image, image_id = found.image_id,
+      binary = found.binary,
       entrypoint = found.entrypoint and json.array(found.entrypoint), runtime = found.runtime,
         container = found.container,
       kept = found.kept, exit = found.exit, environment = found.environment and json.array(found.environment),
