@@ -3,7 +3,6 @@
 --- browser.lua: a headless Chromium for specs of the page, driven by chromedriver in the WebDriver protocol: plain HTTP
 --- with JSON.
 
-local base64 = require "gantry.base.base64"
 local core = require "gantry.core"
 local core_http = require "gantry.core.http"
 local json = require "gantry.json"
@@ -121,7 +120,7 @@ end
 function Browser:screenshot(name)
   local folder = support.executable:match "^(.*)/[^/]*$" .. "/tests/page"
   assert(core.files.make_directory(folder))
-  support.write(("%s/%s.png"):format(folder, name), assert(base64.decode(self:must("GET", "/screenshot"))))
+  support.write(("%s/%s.png"):format(folder, name), assert(core.base64.decode(self:must("GET", "/screenshot"))))
 end
 
 function Browser:close()
