@@ -178,4 +178,22 @@ describe("the page of gantry up", function()
     await_text("#state", "ready")
     assert.is_true(chromium:run "return document.getElementById('actions').hidden")
   end)
+
+  test("says what is wrong with where it is to be", function()
+    local second = supervision.place()
+    up()
+    local port = origin:match ":(%d+)$"
+    for _, case in ipairs {
+      { 2, "is no ADDRESS:PORT; where it is the directory, put it before %-%-web", "--web", place.policies },
+      { 2, "%-%-web%-… is about the page, which is there with %-%-web", place.policies, "--web-readonly" },
+      { 7, "port " .. port .. ": another program has it; name another port", second.policies, "--web",
+        "127.0.0.1:" .. port },
+      { 7, "others reach 0.0.0.0:1: the page needs a certificate", second.policies, "--web", "0.0.0.0:1" },
+    } do
+      local result = second:run("up", table.unpack(case, 3))
+      assert.matches("^gantry: [^\n]*" .. case[2] .. "[^\n]*\n$", result.stderr)
+      assert.are.equal(case[1], result.code)
+    end
+    second:close()
+  end)
 end)
