@@ -95,6 +95,7 @@ function scenarios.control_and_http(loop)
       elseif request:path() == "/none" then
         request:close()
       else
+        request:add_header("X-B", request:header "X-A" or "")
         request:answer(200, "text/plain", request:method() .. request:body())
       end
     end))
