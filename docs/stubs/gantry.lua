@@ -116,6 +116,7 @@ function gantry.loop() end
 ---@field address { network: string, string: string }? where hosts reach it
 ---@field protocol string? "grpc" or "netrpc"
 ---@field protocol_version integer?
+---@field handshake_ms number? milliseconds from launch to the handshake
 ---@field ready_ms number? milliseconds from launch to ready
 ---@field exit gantry.Exit? how it ended
 ---@field rpc table its services: plugin.rpc.Service:Method { … }
@@ -193,6 +194,29 @@ function Plugin:resume_output() end
 ---What a go-plugin host needs to reattach, and when it was ready.
 ---@return table
 function Plugin:describe() end
+
+---What it uses and has done: CPU time, memory, processes, the time of its start, output, calls. The engine is asked
+---only where the container's cgroup is not on this machine.
+---@return gantry.Stats? stats
+---@return gantry.Error? err STATS_UNKNOWN where the engine keeps no account of it
+function Plugin:stats() end
+
+---what one generation of a plugin uses and has done
+---@class gantry.Stats
+---@field source "cgroup"|"engine" who keeps account of what it uses
+---@field clock number seconds of a clock that never goes back, when that was read: for the share between two readings
+---@field cpu_seconds number? CPU time since its start
+---@field cpu_share number? of one CPU, on average since its start: 0.5 is half a CPU
+---@field memory_bytes integer? without what the kernel can drop of files that were read
+---@field memory_limit_bytes integer? nil where there is none
+---@field pids integer? processes and threads
+---@field pids_limit integer? nil where there is none
+---@field handshake_seconds number? from the launch to the handshake; nil where another process launched it
+---@field ready_seconds number? from the launch to ready; likewise
+---@field output_bytes integer that came of its output
+---@field calls integer that were made by this object
+---@field calls_failed integer those of them that ended with an error
+local stats = {}
 
 ---@class gantry.Stream
 ---@field state gantry.StreamState? nil once closed
