@@ -36,8 +36,9 @@ local function detail(one)
 end
 
 ---@param one gantry.Unit
+---@param stats gantry.SupervisedStats? where its figures were asked for
 ---@return table for JSON
-function view.of(one)
+function view.of(one, stats)
   local plugin, config = one.plugin, one.generation_config or one.config
   local due = one.state == "backoff" and one.due and math.max(0, one.due - one:clock()) or nil
   local exit = one.last_exit
@@ -48,7 +49,7 @@ function view.of(one)
     address = plugin and plugin.address, protocol = plugin and plugin.protocol,
     protocol_version = plugin and plugin.protocol_version, memory = config.memory,
     uptime = one.ready_since and one.supervisor.clock() - one.ready_since, next_start = due, detail = detail(one),
-    trouble = trouble(one),
+    trouble = trouble(one), stats = stats,
     corpses = #one.corpses > 0 and #one.corpses or nil,
     last_exit = exit and { cause = exit.cause, code = exit.code, signal = exit.signal, error = exit.error,
       limit = exit.limit, uptime = exit.uptime, generation = exit.generation, requested = exit.requested,
@@ -57,11 +58,19 @@ function view.of(one)
 end
 
 ---@param supervisor gantry.Supervisor
+---@return gantry.Unit[] sorted by name
+function view.units(supervisor)
+  local list = {}
+  for _, one in pairs(supervisor.units) do list[#list + 1] = one end
+  table.sort(list, function(left, right) return left.name < right.name end)
+  return list
+end
+
+---@param supervisor gantry.Supervisor
 ---@return table[] sorted by name
 function view.all(supervisor)
   local list = {}
-  for _, one in pairs(supervisor.units) do list[#list + 1] = view.of(one) end
-  table.sort(list, function(left, right) return left.name < right.name end)
+  for i, one in ipairs(view.units(supervisor)) do list[i] = view.of(one) end
   return list
 end
 
