@@ -61,7 +61,7 @@ _gantry() {
                 ;;
             ps)
                 cmd="ps"
-                opts="$opts -h --help --control --json -v --verbose"
+                opts="$opts -h --help --control --columns --sort --watch --json -v --verbose"
                 break
                 ;;
             start)
@@ -347,6 +347,14 @@ _gantry() {
         'ps')
             case "$prev" in
                 --control)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --columns)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    return 0
+                    ;;
+                --sort)
                     COMPREPLY=($(compgen -f -- "$cur"))
                     return 0
                     ;;

@@ -207,6 +207,9 @@ complete -c gantry -n '__fish_gantry_seen_command up' -s v -l verbose -d 'Say mo
 
 complete -c gantry -n '__fish_gantry_seen_command ps' -s h -l help -d 'Show this help message and exit'
 complete -c gantry -n '__fish_gantry_seen_command ps' -l control -r -d 'The control socket of gantry up, instead of the usual one'
+complete -c gantry -n '__fish_gantry_seen_command ps' -l columns -r -d 'Which columns, with commas between them, or all; name,state,up,cpu,memory,pids,restarts,image,exit where left out'
+complete -c gantry -n '__fish_gantry_seen_command ps' -l sort -r -d 'By which column: numbers the largest first, texts by the alphabet'
+complete -c gantry -n '__fish_gantry_seen_command ps' -l watch -d 'Again and again until Ctrl-C, each 2s where no time is given'
 complete -c gantry -n '__fish_gantry_seen_command ps' -l json -d 'Print for programs'
 complete -c gantry -n '__fish_gantry_seen_command ps' -s v -l verbose -d 'Say more of errors: code and cause'
 
