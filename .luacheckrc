@@ -6,3 +6,4 @@ files["tests/engine"] = { std = "lua54+busted" }
 files["tests/engines"] = { std = "lua54+busted" }
 files["tests/embed"] = { std = "lua54+busted" }
 files["tests/regress"] = { std = "lua54+busted" }
+files["docs/examples/prosody"] = { globals = { "module" } }

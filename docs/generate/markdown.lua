@@ -12,6 +12,12 @@ local function cell(text)
   return (text:gsub("|", "\\|"):gsub("\n", " "))
 end
 
+---@param text string
+---@return string
+local function sentence(text)
+  return (text:gsub("^%l", string.upper):gsub("[^.:]$", "%0."))
+end
+
 ---@param values gantry.DocumentedValue[]
 ---@param lines string[]
 local function add_values(values, lines, head)
@@ -30,9 +36,14 @@ local function add_library(sections, lines)
   for _, section in ipairs(sections) do
     lines[#lines + 1] = ("## %s\n\n`%s`\n\n"):format(section.title, section.class_name or
       ('require "%s"'):format(section.module))
-    if section.class and #section.class.fields > 0 then
+    local class = section.class
+    if class and class.text ~= "" then lines[#lines + 1] = sentence(class.text) .. "\n\n" end
+    if class and class.parent then
+      lines[#lines + 1] = ("It has the fields of %s, too.\n\n"):format("`" .. class.parent:gsub(", ", "` and `") .. "`")
+    end
+    if class and #class.fields > 0 then
       lines[#lines + 1] = "| field | type | |\n|---|---|---|\n"
-      for _, field in ipairs(section.class.fields) do
+      for _, field in ipairs(class.fields) do
         lines[#lines + 1] = ("| `%s` | `%s` | %s |\n"):format(field.name, cell(field.type), cell(field.text))
       end
       lines[#lines + 1] = "\n"

@@ -34,17 +34,37 @@ local function find_function(section, file, name)
   error(("%s has no function %s that gantry.text.api names"):format(section.module, name), 0)
 end
 
+---The class of a section, with the fields that are for users.
+---@param section gantry.ApiSection
+---@param file gantry.DocumentedFile
+---@return gantry.DocumentedClass?
+local function find_class(section, file)
+  local name = section.class or section.module -- a module may have fields, too
+  for _, class in ipairs(file.classes) do
+    if class.name == name then
+      local by_name, fields = {}, {}
+      for _, field in ipairs(class.fields) do by_name[field.name] = field end
+      for i, one in ipairs(section.fields or {}) do
+        fields[i] = by_name[one] or error(("%s has no field %s that gantry.text.api names"):format(name, one), 0)
+      end
+      return { name = name, text = class.text, parent = not section.fields and class.parent or nil,
+        fields = section.fields and fields or class.fields }
+    end
+  end
+  if section.class then error(("%s has no class %s that gantry.text.api names"):format(section.module, name), 0) end
+end
+
 ---@return docs.Section[]
 function source.sections()
   local sections = {}
   for _, section in ipairs(api) do
     local file = assert(documentation.of_module(section.module), "no module " .. section.module)
     local made = { title = section.title, module = section.module, text = file.text, functions = {},
-      class_name = section.class, owner = section.owner }
-    for _, class in ipairs(file.classes) do
-      if class.name == section.class then made.class = class end
+      class_name = section.class, owner = section.owner or section.class:match "[^.]*$",
+      class = find_class(section, file) }
+    for _, name in ipairs(section.names or {}) do
+      made.functions[#made.functions + 1] = find_function(section, file, name)
     end
-    for _, name in ipairs(section.names) do made.functions[#made.functions + 1] = find_function(section, file, name) end
     sections[#sections + 1] = made
   end
   return sections

@@ -94,13 +94,14 @@ function stubs.file(source)
   for _, section in ipairs(source.sections()) do
     local variable = section.class_name and section.owner or section.owner:gsub("^gantry$", "gantry")
     if section.class_name then
-      lines[#lines + 1] = comment(section.class and section.class.text or "")
-      lines[#lines + 1] = ("---@class %s\n"):format(section.class_name)
-      for _, field in ipairs(section.class and section.class.fields or {}) do
-        lines[#lines + 1] = ("---@field %s %s%s\n"):format(field.name, field.type, tail(field))
-      end
+      lines[#lines + 1] = comment(section.class.text)
+      local parent = section.class.parent
+      lines[#lines + 1] = ("---@class %s%s\n"):format(section.class_name, parent and ": " .. parent or "")
     else
       lines[#lines + 1] = ("---@class %s\n"):format(section.module == "gantry" and "gantry" or section.module)
+    end
+    for _, field in ipairs(section.class and section.class.fields or {}) do
+      lines[#lines + 1] = ("---@field %s %s%s\n"):format(field.name, field.type, tail(field))
     end
     lines[#lines + 1] = ("local %s = {}\n\n"):format(variable)
     for _, one in ipairs(section.functions) do lines[#lines + 1] = function_stub(one, variable) end

@@ -71,7 +71,7 @@ local gantry = {}
 
 ---Launches a plugin and waits until it is ready. End it with `plugin:stop()`, or hold it in a `<close>` variable.
 ---@param policy string|gantry.Policy|table path of a policy file, a loaded policy, or a table of config fields
----@param options table? fields of gantry.LoadOptions and gantry.LaunchOptions
+---@param options gantry.LaunchOptions?
 ---@return gantry.Plugin?
 ---@return gantry.Error?
 function gantry.launch(policy, options) end
@@ -79,10 +79,18 @@ function gantry.launch(policy, options) end
 ---Attaches to a plugin that runs already, launched by gantry or by another go-plugin host in a container: the same
 ---object as a launch gives. It runs on when it is let go (`plugin:detach()`, or the end of a `<close>` variable).
 ---@param name string the plugin's, or a container's name or id
----@param options table? engine, environment, on_event, on_output; protocol = "netrpc" where only the caller knows
+---@param options gantry.AttachOptions?
 ---@return gantry.Plugin?
 ---@return gantry.Error?
 function gantry.attach(name, options) end
+
+---Supervises the plugins of a directory of policies in this program's own loop, as `gantry up` does: they are started,
+---restarted as their policies say, and taken over where an earlier supervisor left them. Returns at once; the loop's
+---steps do the work, whoever makes them. Hold it in a `<close>` variable, or end it with leave, close or down.
+---@param options gantry.SuperviseOptions
+---@return gantry.Supervision? supervised
+---@return gantry.Error? err POLICY_NOT_FOUND; SUPERVISOR_RUNNING: another one has the state directory; CONTROL_BUSY
+function gantry.supervise(options) end
 
 ---Loads a policy file, validates what it returns and applies this machine's site policy. The engine is asked only where
 ---a policy looks at ctx.engine. A table of config fields is taken as a policy too.
@@ -94,7 +102,7 @@ function gantry.load(path, options) end
 
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
----@param options table? as for launch; offline = true asks no engine: what it is says `ctx`, and the image is believed
+---@param options gantry.LaunchOptions? with `offline` the image is believed to be there as well
 ---@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options) end
@@ -105,8 +113,230 @@ function gantry.plan(policy, options) end
 ---@return gantry.Error?
 function gantry.engine(url) end
 
----The loop of this Lua state: `:fd()` to poll, `:step(seconds)` to handle what is ready.
+---The loop of this Lua state, which all that waits is behind.
+---@return gantry.Loop
 function gantry.loop() end
+
+---@class gantry.LoadOptions
+---@field engine gantry.Engine|string|nil client or address; the default engine where nil
+---@field name string? instead of the policy's
+---@field args string[]? for ctx.args
+---@field verb string? for ctx.verb; "launch" where nil
+---@field environment table<string, string>? stands for the environment of the process: for ctx.env, and for what  pass_env lets through
+---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
+---@field offline boolean? no engine is asked: a policy that looks at ctx.engine is refused, unless `ctx` says what that  is
+local LoadOptions = {}
+
+---@class gantry.LaunchOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
+local LaunchOptions = {}
+
+---@class gantry.AttachOptions: gantry.PluginHandlers
+---@field engine gantry.Engine|string|nil client or address; the default engine where nil
+---@field environment table<string, string>? stands for the environment of the process
+---@field protocol "netrpc"|nil where only the caller knows that the plugin speaks it
+local AttachOptions = {}
+
+---Handlers must not wait. What one of them raises changes nothing for the plugin, nor for whoever steps the loop: it is
+---noted in plugin.faults, and given to task.on_error, where that is set, as an error of code HANDLER_FAILED.
+---@class gantry.PluginHandlers
+---@field on_event fun(kind: string, fields: table)? is told what happens: the kinds, and the fields of each, are those  of gantry.PluginEvents
+---@field on_output fun(stream: "stdout"|"stderr", bytes: string, plugin: gantry.Plugin)? takes the plugin's output, in  any chunks; also before the launch has answered, when the plugin can be told to pause_output already
+local PluginHandlers = {}
+
+---Each is a call of on_event with the kind, and a table of these fields.
+---@class gantry.PluginEvents
+---@field image { reference: string, id: string } the image is there and is the one that is pinned
+---@field pulling { reference: string } the image is not there: its pull begins
+---@field pull gantry.PullMessage the engine tells how far the pull is
+---@field pulled { reference: string, error: gantry.Error? } the pull has ended; error: why it failed
+---@field leftovers { containers: string[], directory: string? } what a gantry that was killed had left is removed:  containers by id, and their socket directory where it was still there
+---@field corpse { container: string, error: gantry.Error } the engine does not let a dead container be removed
+---@field warning { text: string } something is not as it should be, and the launch goes on
+---@field created { container: string } the container is made
+---@field started { container: string, seconds: number } it runs; how long making and starting it took
+---@field ready { plugin: gantry.Plugin } the launch has ended well
+---@field attached { plugin: gantry.Plugin } gantry.attach has ended well
+---@field engine_away { error: gantry.Error } the engine does not answer: the plugin is left as it is
+---@field reattached { seconds: number } the engine is back, and so is the output; how long it was away
+---@field stopping { how: string } it is asked to end: "Shutdown" over gRPC, or the name of a signal
+---@field exit { exit: gantry.Exit } it has ended, and what it held is given back
+---@field kept { diagnosis: gantry.Diagnosis } its container stays for inspection, as `debug` says
+local PluginEvents = {}
+
+---what the engine says of its work
+---@class gantry.PullMessage
+---@field id string? the layer
+---@field status string? such as "Downloading"
+---@field current integer? bytes done
+---@field total integer? bytes in all
+local PullMessage = {}
+
+---Handlers must not wait. What one of them raises changes nothing: where it is about one plugin it stands in that one's
+---journal (`why`); else it is noted in supervised.faults, and given to task.on_error, where that is set.
+---@class gantry.SuperviseOptions
+---@field directory string of the policies: one file, one plugin
+---@field engine gantry.Engine|string|nil client or address; the default engine where nil. It may come later
+---@field control string|false|nil path of the control socket, for gantry's other verbs; false for none; the usual one  where nil
+---@field control_group string? a group whose members may control it
+---@field control_descriptor integer? a socket that listens already, instead of the path
+---@field state_dir string? where it keeps what must outlive it, instead of the usual place; one supervisor has it
+---@field runtime_dir string? where the plugins' socket directories are made, instead of the usual place
+---@field log_dir string? where the plugins' output is written too: a file a plugin, rotated at 10 MiB
+---@field policy_process string[]? the command of the process that evaluates policies, where gantry finds none
+---@field on_event fun(event: gantry.SupervisorEvent)? is told what happens
+---@field on_lines fun(plugin: string, stream: "stdout"|"stderr", lines: string[])? takes the plugins' output
+---@field on_state fun(states: table<string, string>)? the policies are read, or some plugin's state changed: the states  of all, by name
+---@field on_started fun()? the policies are read and the plugins on their way
+---@field on_waiting fun(err: gantry.Error)? the engine is not there yet; again and again
+local SuperviseOptions = {}
+
+---@class gantry.Supervision
+---@field directory string of the policies, as an absolute path
+---@field control string? path of the control socket
+---@field faults table<string, integer>? what handlers raised: the first line of each error, and how often it came
+local Supervision = {}
+
+---Waits until it has ended, by leave, down or close, or because it cannot go on.
+---@return boolean? ok
+---@return gantry.Error? err
+function Supervision:wait() end
+
+---Ends it and leaves the plugins running: the next supervisor takes them over. Does not wait.
+function Supervision:leave() end
+
+---Ends it, leaves the plugins running, and waits until it has ended. Closing twice is allowed.
+---@return boolean? ok
+---@return gantry.Error? err
+function Supervision:close() end
+
+---Stops all plugins, those first that need others, and ends it. The next supervisor starts them again.
+---@return string[]? stopped names
+---@return gantry.Error? err STOP_FAILED where the engine did not let one be stopped: it goes on then
+function Supervision:down() end
+
+---All plugins, as `gantry ps --json` shows them, by name.
+---@param options { stats: boolean? }? stats: also what they use, for which an engine may have to be waited for
+---@return gantry.PluginView[]
+function Supervision:plugins(options) end
+
+---The plugin as it runs now, to call it. Each generation is another one: ask again once it has ended.
+---@param name string
+---@return gantry.Plugin? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN; PLUGIN_NOT_READY: there is none at the moment
+function Supervision:plugin(name) end
+
+---The same, once it is ready: waits for the engine, the policies, and a plugin that is on its way.
+---@param name string
+---@return gantry.Plugin? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN; PLUGIN_NOT_READY: it stays down; ENDING
+function Supervision:await(name) end
+
+---Starts a plugin, and waits until it is ready, a start has failed, or it waits for something.
+---@param name string
+---@return gantry.PluginView? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN, SUPERSEDED, ENDING
+function Supervision:start(name) end
+
+---Stops a plugin, which stays down until somebody starts it, and waits for that.
+---@param name string
+---@return gantry.PluginView? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN, SUPERSEDED, STOP_FAILED, ENDING
+function Supervision:stop(name) end
+
+---Stops a plugin and starts it again.
+---@param name string
+---@return gantry.PluginView? plugin
+---@return gantry.Error? err PLUGIN_UNKNOWN, SUPERSEDED, STOP_FAILED, ENDING
+function Supervision:restart(name) end
+
+---What happened to a plugin, what was decided, and why; also to one whose policy is gone.
+---@param name string
+---@return gantry.JournalEntry[]? entries
+---@return gantry.Error? err PLUGIN_UNKNOWN
+function Supervision:why(name) end
+
+---Reads the policies again; changed files are seen without that.
+---@return gantry.Error[]? findings what is wrong with policies; the last good one of each is in force
+---@return gantry.Error? err
+function Supervision:reload() end
+
+---Tells whoever follows the events.
+---@param kind string
+---@param text string
+function Supervision:tell(kind, text) end
+
+---an entry of a journal, or of none, as it is told
+---@class gantry.SupervisorEvent
+---@field time integer seconds since 1970
+---@field plugin string? nil where it is about no one plugin
+---@field kind string state, start, ready, exit, decision, health, policy, adopt, engine, warning or fault
+---@field text string what happened, for people
+---@field state string? of the plugin
+local SupervisorEvent = {}
+
+---@class gantry.PluginView
+---@field name string
+---@field state string see docs/supervision.md
+---@field wanted "up"|"down"
+---@field generation integer
+---@field restarts integer
+---@field image string as its policy names it
+---@field image_id string?
+---@field policy string path
+---@field container string? the engine's id
+---@field address { network: string, string: string }? where hosts reach it
+---@field protocol string?
+---@field protocol_version integer?
+---@field memory integer? its limit, in bytes
+---@field uptime number? seconds since it became ready
+---@field next_start number? seconds until it is started again
+---@field detail string? what it waits for, or why it is down
+---@field trouble string? what of the engine's holds it up
+---@field corpses integer? dead containers that the engine does not let be removed
+---@field last_exit table? cause, code, signal, error, limit, uptime, generation, requested, time, and text for people
+---@field stats gantry.SupervisedStats? where they were asked for
+local PluginView = {}
+
+---what a plugin under supervision uses, which is nil while it does not run,
+---@class gantry.SupervisedStats: gantry.Stats
+---@field restarts_by_cause table<string, integer>? those that were decided on, for as long as its state is kept
+---@field health_checks integer
+---@field health_failures integer
+---@field health_seconds number? what the last check took
+local SupervisedStats = {}
+
+---@class gantry.JournalEntry
+---@field time number seconds since 1970
+---@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"state"|"warning"|"fault"
+---@field text string
+local JournalEntry = {}
+
+---What a host needs of the loop.
+---@class gantry.Loop
+---@field fd fun(self: gantry.Loop): integer the descriptor to poll: readable when there is something to do
+---@field step fun(self: gantry.Loop, seconds: number?): integer?, gantry.Error? does what is ready, and waits for it so  long at most (0: not at all; nil: until there is something); gives how much there was. Raises what a task has raised  that nobody waits for, unless task.on_error takes that: the step has ended then, and the next goes on
+local Loop = {}
+
+---@class gantry.Policy
+---@field name string the plugin's: the field `name`, or the file's name without .lua
+---@field path string
+---@field config gantry.Config
+---@field site gantry.SiteChange[]? what the site policy changed, where there is one
+local Policy = {}
+
+---a plain copy: sizes in bytes, durations in seconds, defaults filled in
+---@class gantry.Config
+---@field name string? the plugin's
+---@field image string
+---@field sha256 string? 64 hex digits in lower case
+---@field env string[]? NAME=VALUE, sorted
+---@field nano_cpus integer? also where the policy said cpus
+---@field protocol string[]
+---@field protocol_versions integer[]
+---@field start_timeout number
+---@field stop_timeout number All other fields as gantry.config.schema lists them.
+local Config = {}
 
 ---@class gantry.Plugin
 ---@field name string
@@ -116,11 +346,10 @@ function gantry.loop() end
 ---@field address { network: string, string: string }? where hosts reach it
 ---@field protocol string? "grpc" or "netrpc"
 ---@field protocol_version integer?
----@field handshake_ms number? milliseconds from launch to the handshake
 ---@field ready_ms number? milliseconds from launch to ready
 ---@field exit gantry.Exit? how it ended
 ---@field rpc table its services: plugin.rpc.Service:Method { … }
----@field connection gantry.Rpc? nil where it does not speak gRPC
+---@field faults table<string, integer>? what the handlers of its launch raised: the first line of each error, and how  often it came
 local Plugin = {}
 
 ---The plugin's services and the names of their methods, as its reflection tells.
@@ -174,6 +403,11 @@ function Plugin:stop(options) end
 ---Lets go of a plugin that was attached to: it runs on. Whoever waits for its end gets nil.
 function Plugin:detach() end
 
+---What can be told of it: the last output, image, command, runtime; with `debug` the environment too, and the command
+---that starts its container by hand.
+---@return gantry.Diagnosis
+function Plugin:diagnose() end
+
 ---An address that the plugin uses, as the host reaches it, by the container's own mounts.
 ---@param address string|{ network: string, string: string } a path, unix:PATH, or as go-plugin has it
 ---@return string|table|nil address in the same form
@@ -189,6 +423,7 @@ function Plugin:to_plugin(address) end
 ---Holds the plugin's output back at its source, for a reader that cannot keep up; before its handshake, from that on.
 function Plugin:pause_output() end
 
+---Lets it come again.
 function Plugin:resume_output() end
 
 ---What a go-plugin host needs to reattach, and when it was ready.
@@ -216,10 +451,23 @@ function Plugin:stats() end
 ---@field output_bytes integer that came of its output
 ---@field calls integer that were made by this object
 ---@field calls_failed integer those of them that ended with an error
-local stats = {}
+local Stats = {}
+
+---@class gantry.CallOptions
+---@field timeout number? seconds until the end of the call; none where nil
+---@field limit integer? most bytes of a message of the answer
+local CallOptions = {}
+
+---a method with the types of its messages
+---@class gantry.MethodType
+---@field name string
+---@field service string full name
+---@field path string "/package.Service/Method"
+---@field client_streaming boolean
+---@field server_streaming boolean
+local MethodType = {}
 
 ---@class gantry.Stream
----@field state gantry.StreamState? nil once closed
 local Stream = {}
 
 ---The next message; waits for it.
@@ -231,12 +479,9 @@ function Stream:next() end
 function Stream:close() end
 
 ---@class gantry.Engine
----@field endpoint gantry.Endpoint
 ---@field kind "docker"|"podman"
 ---@field api string negotiated API version
 ---@field server string? the engine's own software name and version
----@field swept table<string, boolean> socket directories whose leftovers this client has removed
----@field looked_back boolean? whether what was left before the machine's last start has been looked for
 local Docker = {}
 
 ---What the engine is and has: version, runtimes, security options. Asked once, whoever waits for the answer.
@@ -273,6 +518,24 @@ local Error = {}
 ---@return gantry.Error
 function Error:wrap(context) end
 
+---@class gantry.Diagnosis
+---@field output { stream: string, line: string }[] the last lines
+---@field image string
+---@field image_id string?
+---@field image_size integer?
+---@field entrypoint string[]?
+---@field arguments string[]?
+---@field runtime string?
+---@field container string? its id
+---@field kept boolean? whether the container is still there
+---@field working_dir string?
+---@field user string?
+---@field exit gantry.Exit?
+---@field environment string[]? with debug: NAME=VALUE, values that may be secret masked unless debug = "env"
+---@field by_hand string? with debug: the command that starts the container by hand
+---@field hint string?
+local Diagnosis = {}
+
 ---what a policy that is a function gets, and a site policy as its second argument; read-only
 ---@class gantry.Context
 ---@field name string the plugin's as far as it is known: --name, or the policy file's name without .lua
@@ -282,8 +545,8 @@ function Error:wrap(context) end
 ---@field folder string the folder it lies in
 ---@field host gantry.ContextHost the machine, and the user who runs gantry
 ---@field engine gantry.ContextEngine the engine; it is asked what it is where a policy looks, and not otherwise
----@field env table<string, string> the environment of gantry
-local context = {}
+---@field env table<string, string> the environment of gantry, or what a program gave as `environment`
+local Context = {}
 
 ---@class gantry.ContextHost
 ---@field hostname string
@@ -294,7 +557,7 @@ local context = {}
 ---@field gid integer the effective group's number
 ---@field groups integer[] all groups of the user, by number
 ---@field machine_id string 32 hex digits: the machine's id, hashed; another one for each machine, and not the id itself
-local context = {}
+local ContextHost = {}
 
 ---@class gantry.ContextEngine
 ---@field kind string docker or podman
@@ -304,7 +567,7 @@ local context = {}
 ---@field runtimes table<string, boolean> true for the name of each runtime that it has
 ---@field default_runtime string
 ---@field cgroup_version integer 1 or 2
-local context = {}
+local ContextEngine = {}
 
 ---@class gantry.Exit
 ---@field cause "exit"|"signal"|"oom"|"engine_error"|"lost"
@@ -315,7 +578,7 @@ local context = {}
 ---@field requested boolean whether gantry was asked to stop the plugin
 ---@field child_oom boolean? another process in its container was killed for memory, at some time before
 ---@field known boolean false where the container was gone before its end could be read
-local exit = {}
+local Exit = {}
 
 ---@class gantry.SimulatedStep
 ---@field at number seconds since the first start
@@ -334,6 +597,16 @@ local simulate = {}
 ---@return gantry.SimulatedStep[]? steps
 ---@return gantry.Error|gantry.Error[]|nil err
 function simulate.run(policy, events, options) end
+
+---@class gantry.Decision
+---@field action "restart"|"stop"|"fail"|"keep"|"ignore"
+---@field delay number? seconds, of a restart
+---@field reason string?
+---@field place string? file and line in the policy
+---@field changes table? of the next generation's config
+---@field scope "self"|"dependents"
+---@field floor string? where a floor made the delay longer
+local Decision = {}
 
 ---what t.load gives
 ---@class gantry.TestedPolicy
@@ -386,15 +659,21 @@ function t.ok(value, what) end
 ---@param pattern string
 function t.matches(text, pattern) end
 
+---@class gantry.TestOptions
+---@field site string? a site policy to apply; none where nil
+---@field text string? what the policy says, which then need not be a file: `return require "base" { ... }`
+local TestOptions = {}
+
 ---what the site policy changed of a config
 ---@class gantry.SiteChange
 ---@field field string
 ---@field from any
 ---@field to any
 ---@field place string file and line in the site policy
-local site = {}
+local SiteChange = {}
 
 ---@class gantry.task
+---@field on_error (fun(err: any, task: gantry.Task?))? set by the host: takes what a root task has raised and nobody  waits for, and what handlers have raised; must not wait. What it raises itself goes the way that such errors go  without it: the step of the loop raises it
 local task = {}
 
 ---Runs a function as a task and waits for its end, and for all it has spawned.
@@ -416,6 +695,7 @@ function task.spawn(fn, ...) end
 ---@return gantry.Task
 function task.detach(fn, ...) end
 
+---Waits for so long.
 ---@param seconds number
 function task.sleep(seconds) end
 
@@ -438,25 +718,46 @@ function task.first(...) end
 ---@return any _ ... what it returns; nil and an error of code DEADLINE_EXCEEDED where it took too long
 function task.deadline(seconds, fn, ...) end
 
+---A scope around what the current task does until it leaves it: to be held in a `<close>` variable, or left with
+---scope:close(). Leaving it cancels and awaits the tasks that still run in it. Outside of tasks it stands alone.
+---@return gantry.Scope
+function task.scope() end
+
+---Something that happens once, and keeps its values for those who come later.
+---@return gantry.Event
+function task.event() end
+
+---Values from those who have them to those who want them: first in, first out, without a bound.
+---@return gantry.Queue
+function task.queue() end
+
+---Runs a function with cancellation held back, as cleaning up needs that awaits; the first await after it raises what
+---came meanwhile.
+---@param fn function
+---@param ... any
+---@return any _ ... what fn returns
+function task.shield(fn, ...) end
+
 ---Waits for something that the loop brings.
 ---@param start fun(resume: fun(...)): function? begins it and returns what takes it back (called at most once; must not wait); resume is to be called from the loop; calls after the first, or after the taking back, do nothing
 ---@return any _ ... what resume was called with
 function task.await(start) end
 
----@return gantry.Task? nil outside of all tasks
+---The task that runs.
+---@return gantry.Task? task nil outside of all tasks
 function task.current() end
 
 ---Whether the current task is to end, also where a shield holds that back: for long work that never awaits.
 ---@return boolean
 function task.cancelled() end
 
+---For a loop with coroutines of its own, as gantry.luv and gantry.cqueues do it: awaits in its coroutines suspend them.
+---Whoever adds one steps gantry's loop.
+---@param host fun(): (fun()?, fun()?) called where an await outside of all tasks begins: nil where the running  coroutine is none of the host's; else what suspends it, and what has the host go on with it. The second is called  from within loop:step and must only note that; the first may return too early
+---@return fun() remove takes the host away
+function task.add_host(host) end
+
 ---@class gantry.Task
----@field scope gantry.Scope? nil once ended
----@field call table? function and arguments, until it runs
----@field outcome gantry.Outcome? once ended
----@field joining gantry.Waiters? who waits for it
----@field previous gantry.Task? in its scope
----@field next gantry.Task?
 local Task = {}
 
 ---Waits until the task has ended.
@@ -471,16 +772,6 @@ function Task:cancel(reason) end
 function Task:is_done() end
 
 ---@class gantry.Scope
----@field kind "owned"|"detached"|"root"
----@field owner gantry.Task? whose body it is a part of
----@field first gantry.Task? the eldest of those that run
----@field last gantry.Task?
----@field count integer
----@field joining gantry.Waiters who waits for it to be empty
----@field cancel_error gantry.Error? what its tasks are cancelled with, later ones too
----@field failure any the first error, until it has been raised
----@field closed boolean
----@field anchored table<gantry.Scope, true>? of the root: scopes without an owner that have tasks
 local Scope = {}
 
 ---Starts a task in this scope. It runs as soon as whoever is running now waits. In a scope that has been cancelled it
@@ -501,8 +792,6 @@ function Scope:cancel(reason) end
 function Scope:close() end
 
 ---@class gantry.Event
----@field waiting gantry.Waiters
----@field values table? packed, once set
 local Event = {}
 
 ---Sets the event; may be called from anywhere, callbacks of the loop included. Only the first call counts.
@@ -518,11 +807,6 @@ function Event:is_set() end
 function Event:wait() end
 
 ---@class gantry.Queue
----@field waiting gantry.Waiters
----@field items table<integer, any>
----@field first integer
----@field last integer
----@field closed boolean
 local Queue = {}
 
 ---Puts a value in and never waits; may be called from anywhere, callbacks of the loop included.
@@ -543,6 +827,24 @@ local luv = {}
 ---@return gantry.AttachedLuv attached
 function luv.attach() end
 
+---@class gantry.AttachedLuv
+local Attached = {}
+
+---Runs a function in a coroutine of luv's loop, in which gantry's calls suspend; from uv.run, not at once. What it
+---raises is raised in uv.run, after its `<close>` variables were closed.
+---@param fn function
+---@param ... any
+---@return thread coroutine
+function Attached:spawn(fn, ...) end
+
+---Has gantry's calls in a coroutine that somebody else made suspend it, too. Whoever resumes it may do so at any time:
+---a wait goes on until its answer is there.
+---@param thread thread? the running one where nil
+function Attached:adopt(thread) end
+
+---Takes gantry out of luv's loop: who waits gets an error of code DETACHED. Detaching twice is allowed.
+function Attached:detach() end
+
 ---@class gantry.cqueues
 local module = {}
 
@@ -550,5 +852,17 @@ local module = {}
 ---@param controller table of cqueues.new()
 ---@return gantry.AttachedCqueues attached
 function module.attach(controller) end
+
+---@class gantry.AttachedCqueues
+local Attached = {}
+
+---Runs a function in a coroutine of the controller. What it raises, controller:loop() gives, after its `<close>`
+---variables were closed: in a coroutine of controller:wrap() they are not, where it fails.
+---@param fn function
+---@param ... any
+function Attached:spawn(fn, ...) end
+
+---Takes gantry out of the controller: who waits gets an error of code DETACHED. Detaching twice is allowed.
+function Attached:detach() end
 
 return gantry

@@ -5,13 +5,13 @@
 ---   local attached = require("gantry.cqueues").attach(controller)
 ---
 --- From then on the controller serves gantry too, and gantry's calls made in its coroutines, or in those of controllers
---- within it, suspend them. Elsewhere they drive gantry's loop as ever. A coroutine of its own steps gantry, so the
---- controller is never empty before attached:detach().
+--- within it, suspend them. Elsewhere, also in coroutines that such a one has made for itself, they drive gantry's loop
+--- as ever. A coroutine of its own steps gantry, so the controller is never empty before attached:detach().
 
 local gantry = require "gantry" -- first: it says which Lua is needed
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
-local errors = require "gantry.base.errors"
+local host = require "gantry.task.host"
 
 local module = {}
 
@@ -23,24 +23,32 @@ local module = {}
 local Attached = {}
 Attached.__index = Attached
 
----@return gantry.Error
-local function gone()
-  return errors.new("DETACHED", "wait: gantry was taken out of this loop before the answer came; "
-    .. "detach when nobody waits")
-end
-
 ---What an await of the running coroutine needs; see gantry.task.add_host.
 ---@return fun()? suspend, fun()? wake
 function Attached:host()
-  if not cqueues.running() then return nil end
-  local woken = condition.new()
+  local _, is_own = cqueues.running()
+  if not is_own then return nil end
+  local woken, answered = condition.new(), false
   local function suspend()
     self.waits[woken] = true
     woken:wait()
     self.waits[woken] = nil
-    if self.detached then error(gone(), 0) end
+    if self.detached and not answered then error(host.gone(), 0) end
   end
-  return suspend, function() woken:signal() end
+  return suspend, function()
+    answered = true
+    woken:signal()
+  end
+end
+
+---Runs a function in a coroutine of the controller. What it raises, controller:loop() gives, after its `<close>`
+---variables were closed: in a coroutine of controller:wrap() they are not, where it fails.
+---@param fn function
+---@param ... any
+function Attached:spawn(fn, ...)
+  if self.detached then error("gantry was taken out of this loop", 2) end
+  if type(fn) ~= "function" then error("spawn needs a function, got " .. type(fn), 2) end
+  self.controller:wrap(host.run, fn, ...)
 end
 
 ---Steps gantry whenever its descriptor says that there is something to do.

@@ -6,15 +6,19 @@
 --- that waits yields inside a gantry task and drives the loop elsewhere. Failures are `nil, err` with `err.code` and
 --- `err.message`; misuse raises.
 
-local version = _VERSION:match("(%d+%.%d+)$")
-if version ~= "5.4" or rawget(_G, "jit") then
-  error("gantry needs Lua 5.4, this is " .. (rawget(_G, "jit") and rawget(_G, "jit").version or _VERSION), 0)
+local jit = rawget(_G, "jit")
+if jit then
+  error("gantry needs Lua 5.4, this is " .. jit.version .. ", which speaks Lua 5.1, as do nginx and OpenResty; "
+    .. "run gantry up beside it (see docs/embedding.md)", 0)
+elseif _VERSION ~= "Lua 5.4" then
+  error("gantry needs Lua 5.4, this is " .. _VERSION, 0)
 end
 
 local absent = require "gantry.engine.absent"
 local context = require "gantry.policy.context"
 local engines = require "gantry.engine"
 local errors = require "gantry.base.errors"
+local given = require "gantry.library.options"
 local plugin = require "gantry.plugin"
 local policies = require "gantry.policy"
 local task = require "gantry.task"
@@ -26,31 +30,24 @@ local gantry = {
   without = require("gantry.config").without,
 }
 
-local default_engine
-
 ---The engine: found and connected at the first call without an address, and kept.
 ---@param url string? such as unix:///var/run/docker.sock
 ---@return gantry.Engine?, gantry.Error?
 function gantry.engine(url)
-  if url then return engines.connect { url = url } end
-  if not default_engine or default_engine.closed then
-    local found, err = engines.connect()
-    if not found then return nil, err end
-    default_engine = found
-  end
-  return default_engine
+  return engines.of(url)
 end
 
----The loop of this Lua state: `:fd()` to poll, `:step(seconds)` to handle what is ready.
+---What a host needs of the loop.
+---@class gantry.Loop
+---@field fd fun(self: gantry.Loop): integer the descriptor to poll: readable when there is something to do
+---@field step fun(self: gantry.Loop, seconds: number?): integer?, gantry.Error? does what is ready, and waits for it so
+--- long at most (0: not at all; nil: until there is something); gives how much there was. Raises what a task has raised
+--- that nobody waits for, unless task.on_error takes that: the step has ended then, and the next goes on
+
+---The loop of this Lua state, which all that waits is behind.
+---@return gantry.Loop
 function gantry.loop()
   return task.loop()
-end
-
----@param engine gantry.Engine|string|nil
----@return gantry.Engine?, gantry.Error?
-local function engine_of(engine)
-  if type(engine) == "table" then return engine end
-  return gantry.engine(engine)
 end
 
 ---@class gantry.LoadOptions
@@ -58,8 +55,27 @@ end
 ---@field name string? instead of the policy's
 ---@field args string[]? for ctx.args
 ---@field verb string? for ctx.verb; "launch" where nil
+---@field environment table<string, string>? stands for the environment of the process: for ctx.env, and for what
+--- pass_env lets through
 ---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
----@field on_read (fun(path: string, seen: gantry.SeenFile))? is told of each file that the policy was made from
+---@field offline boolean? no engine is asked: a policy that looks at ctx.engine is refused, unless `ctx` says what that
+--- is
+
+---Handlers must not wait. What one of them raises changes nothing for the plugin, nor for whoever steps the loop: it is
+---noted in plugin.faults, and given to task.on_error, where that is set, as an error of code HANDLER_FAILED.
+---@class gantry.PluginHandlers
+---@field on_event fun(kind: string, fields: table)? is told what happens: the kinds, and the fields of each, are those
+--- of gantry.PluginEvents
+---@field on_output fun(stream: "stdout"|"stderr", bytes: string, plugin: gantry.Plugin)? takes the plugin's output, in
+--- any chunks; also before the launch has answered, when the plugin can be told to pause_output already
+
+---@class gantry.LaunchOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
+
+---@class gantry.AttachOptions: gantry.PluginHandlers
+---@field engine gantry.Engine|string|nil client or address; the default engine where nil
+---@field environment table<string, string>? stands for the environment of the process
+---@field protocol "netrpc"|nil where only the caller knows that the plugin speaks it
 
 ---Loads a policy file, validates what it returns and applies this machine's site policy. The engine is asked only where
 ---a policy looks at ctx.engine. A table of config fields is taken as a policy too.
@@ -69,7 +85,7 @@ end
 ---@return gantry.Error|gantry.Error[]|nil err one error, or all findings
 function gantry.load(path, options)
   options = options or {}
-  local connect = function() return engine_of(options.engine) end
+  local connect = function() return engines.of(options.engine) end
   if options.offline then
     connect = function()
       return nil, errors.new("POLICY_CONTEXT", "the policy looks at it, and offline no engine is asked")
@@ -113,13 +129,13 @@ end
 
 ---Launches a plugin and waits until it is ready. End it with `plugin:stop()`, or hold it in a `<close>` variable.
 ---@param policy string|gantry.Policy|table path of a policy file, a loaded policy, or a table of config fields
----@param options table? fields of gantry.LoadOptions and gantry.LaunchOptions
+---@param options gantry.LaunchOptions?
 ---@return gantry.Plugin?, gantry.Error?
 function gantry.launch(policy, options)
-  options = options or {}
+  options = given.check(options, given.LAUNCH, "gantry.launch")
   local loaded, err = policy_of(policy, options)
   if not loaded then return nil, err end
-  local engine, unreachable = engine_of(options.engine)
+  local engine, unreachable = engines.of(options.engine)
   if not engine then return nil, unreachable end
   return plugin.launch(loaded.config, {
     engine = engine, name = options.name, runtime_dir = options.runtime_dir, environment = options.environment,
@@ -130,19 +146,32 @@ end
 ---Attaches to a plugin that runs already, launched by gantry or by another go-plugin host in a container: the same
 ---object as a launch gives. It runs on when it is let go (`plugin:detach()`, or the end of a `<close>` variable).
 ---@param name string the plugin's, or a container's name or id
----@param options table? engine, environment, on_event, on_output; protocol = "netrpc" where only the caller knows
+---@param options gantry.AttachOptions?
 ---@return gantry.Plugin?, gantry.Error?
 function gantry.attach(name, options)
-  options = options or {}
-  local engine, unreachable = engine_of(options.engine)
+  options = given.check(options, given.ATTACH, "gantry.attach")
+  local engine, unreachable = engines.of(options.engine)
   if not engine then return nil, unreachable end
   return plugin.attach(name, { engine = engine, environment = options.environment, on_event = options.on_event,
     on_output = options.on_output, protocol = options.protocol })
 end
 
+---Supervises the plugins of a directory of policies in this program's own loop, as `gantry up` does: they are started,
+---restarted as their policies say, and taken over where an earlier supervisor left them. Returns at once; the loop's
+---steps do the work, whoever makes them. Hold it in a `<close>` variable, or end it with leave, close or down.
+---@param options gantry.SuperviseOptions
+---@return gantry.Supervision? supervised
+---@return gantry.Error? err POLICY_NOT_FOUND; SUPERVISOR_RUNNING: another one has the state directory; CONTROL_BUSY
+function gantry.supervise(options)
+  if type(options) ~= "table" or type(options.directory) ~= "string" then
+    error("gantry.supervise needs { directory = … }, the directory of the policies", 2)
+  end
+  return require("gantry.library.supervise").start(given.check(options, given.SUPERVISE, "gantry.supervise"))
+end
+
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
----@param options table? as for launch; offline = true asks no engine: what it is says `ctx`, and the image is believed
+---@param options gantry.LaunchOptions? with `offline` the image is believed to be there as well
 ---@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options)
@@ -150,7 +179,7 @@ function gantry.plan(policy, options)
   local loaded, err = policy_of(policy, options)
   if not loaded then return nil, err end
   local engine
-  if options.offline then engine, err = absent_engine(options) else engine, err = engine_of(options.engine) end
+  if options.offline then engine, err = absent_engine(options) else engine, err = engines.of(options.engine) end
   if not engine then return nil, err end
   local plan, unplanned = plugin.plan(loaded.config, { engine = engine, name = options.name,
     runtime_dir = options.runtime_dir })

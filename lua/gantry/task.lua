@@ -7,8 +7,8 @@
 --- waits. Cancelling a task has its current await, and every later one, raise an error of code CANCELLED, which unwinds
 --- it; `<close>` variables run and may await inside task.shield.
 ---
---- An error of a root task that nobody waits for goes to task.on_error(err, task) where that is set; else it is raised
---- by the outermost await that drives the loop, or by the step of a host that does. It is never lost and never printed.
+--- An error of a root task that nobody waits for goes to task.on_error where that is set; else it is raised by the
+--- outermost await that drives the loop, or by the step of a host that does. It is never lost and never printed.
 
 local errors = require "gantry.base.errors"
 local event = require "gantry.task.event"
@@ -16,21 +16,43 @@ local queue = require "gantry.task.queue"
 local scheduler = require "gantry.task.scheduler"
 local scopes = require "gantry.task.scope"
 
+---@class gantry.task
+---@field on_error (fun(err: any, task: gantry.Task?))? set by the host: takes what a root task has raised and nobody
+--- waits for, and what handlers have raised; must not wait. What it raises itself goes the way that such errors go
+--- without it: the step of the loop raises it
 local task = {}
-
----@type (fun(err: any, task: gantry.Task?))? must not wait; what it raises is treated as an error nobody waits for
-task.on_error = nil
 
 scheduler.hooks = task
 
 task.loop = scheduler.loop
-task.shield = scheduler.shield
-task.scope = scopes.open
-task.event = event.new
-task.queue = queue.new
 
----For hosts with coroutines of their own: see gantry.luv and gantry.cqueues.
-task.add_host = scheduler.add_host
+---A scope around what the current task does until it leaves it: to be held in a `<close>` variable, or left with
+---scope:close(). Leaving it cancels and awaits the tasks that still run in it. Outside of tasks it stands alone.
+---@return gantry.Scope
+function task.scope() return scopes.open() end
+
+---Something that happens once, and keeps its values for those who come later.
+---@return gantry.Event
+function task.event() return event.new() end
+
+---Values from those who have them to those who want them: first in, first out, without a bound.
+---@return gantry.Queue
+function task.queue() return queue.new() end
+
+---Runs a function with cancellation held back, as cleaning up needs that awaits; the first await after it raises what
+---came meanwhile.
+---@param fn function
+---@param ... any
+---@return any ... what fn returns
+function task.shield(fn, ...) return scheduler.shield(fn, ...) end
+
+---For a loop with coroutines of its own, as gantry.luv and gantry.cqueues do it: awaits in its coroutines suspend them.
+---Whoever adds one steps gantry's loop.
+---@param host fun(): (fun()?, fun()?) called where an await outside of all tasks begins: nil where the running
+--- coroutine is none of the host's; else what suspends it, and what has the host go on with it. The second is called
+--- from within loop:step and must only note that; the first may return too early
+---@return fun() remove takes the host away
+function task.add_host(host) return scheduler.add_host(host) end
 
 ---A scope that belongs to no task, for objects whose work outlives the call that made them: they close it with
 ---scope:close(). A failure in it goes to whoever is in scope:wait(), else the way of the root's.
@@ -61,7 +83,8 @@ function task.detach(fn, ...)
   return scopes.root():spawn(fn, ...)
 end
 
----@return gantry.Task? nil outside of all tasks
+---The task that runs.
+---@return gantry.Task? task nil outside of all tasks
 function task.current()
   return scheduler.current() --[[@as gantry.Task?]]
 end
@@ -73,6 +96,7 @@ function task.cancelled()
   return current ~= nil and scheduler.is_cancelled(current)
 end
 
+---Waits for so long.
 ---@param seconds number
 function task.sleep(seconds)
   if type(seconds) ~= "number" then error("task.sleep needs seconds, got " .. type(seconds), 2) end

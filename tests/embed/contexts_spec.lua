@@ -62,11 +62,11 @@ describe("two contexts", function()
     local attached = require("gantry.luv").attach()
     local left, meet = 2, barrier()
     for number = 1, 2 do
-      coroutine.wrap(function()
+      attached:spawn(function()
         use(number, meet)
         left = left - 1
         if left == 0 then attached:detach() end
-      end)()
+      end)
     end
     uv.run()
     assert.are.equal(0, left)
@@ -104,26 +104,59 @@ describe("in luv", function()
 
   it("an error of a coroutine that gantry resumed is raised in uv.run, with where it was raised", function()
     -- luv ends the process for an error in a callback, so this one is looked at where it is raised.
-    local thread = coroutine.create(function()
+    local raised
+    local resume_woken = attached.resume_woken
+    function attached.resume_woken(self)
+      local ok, err = pcall(resume_woken, self)
+      if not ok then raised = err end
+    end
+    attached:spawn(function()
+      local _ <close> = attached
+      local _ <close> = setmetatable({}, { __close = function() task.sleep(0.001) end })
       task.sleep(0.001)
       error "on purpose"
     end)
-    assert(coroutine.resume(thread))
-    local raised
-    local start = attached.soon
-    function attached.soon(self)
-      self.resumer:start(0, 0, function()
-        raised = select(2, pcall(self.resume_woken, self))
-        self:detach()
+    uv.run()
+    assert.is_truthy(tostring(raised):find("on purpose\nstack traceback:", 1, true), raised)
+    assert.is_true(attached.detached)
+  end)
+
+  it("a coroutine of the host's own that nobody asked about is left alone, and drives gantry's loop", function()
+    local yielded = {}
+    local function numbers() -- a generator, whose waits are no values of it
+      return coroutine.wrap(function()
+        for number = 1, 3 do
+          task.sleep(0.001)
+          coroutine.yield(number)
+        end
       end)
     end
+    attached:spawn(function()
+      local _ <close> = attached
+      for number in numbers() do yielded[#yielded + 1] = number end
+    end)
+    for number in numbers() do yielded[#yielded + 1] = number end
     uv.run()
-    attached.soon = start
-    assert.is_truthy(tostring(raised):find("on purpose\nstack traceback:", 1, true), raised)
+    assert.are.same({ 1, 2, 3, 1, 2, 3 }, yielded)
+  end)
+
+  it("a coroutine that did not begin before gantry was taken out begins all the same", function()
+    local began
+    attached:spawn(function(value) began = value end, "value")
+    attached:detach()
+    uv.run()
+    assert.are.equal("value", began)
+    assert.has_error(function() attached:spawn(print) end, "gantry was taken out of this loop")
+  end)
+
+  it("says what it needs", function()
+    assert.has_error(function() attached:spawn "no" end, "spawn needs a function, got string")
+    assert.has_error(function() attached:adopt "no" end, "adopt needs a coroutine, got string")
   end)
 
   it("a wait in a C function is explained", function()
     local _, err = coroutine.resume(coroutine.create(function()
+      attached:adopt()
       table.sort({ 1, 2 }, function() task.sleep(0) end)
     end))
     assert.is_truthy(tostring(err):find("await inside a C function", 1, true), err)
@@ -132,6 +165,7 @@ describe("in luv", function()
   it("a coroutine that somebody else resumes goes on waiting, and is resumed once", function()
     local log = {}
     local thread = coroutine.create(function()
+      attached:adopt()
       task.sleep(0.02)
       log[#log + 1] = "slept"
       log[#log + 1] = coroutine.yield()
@@ -160,13 +194,18 @@ describe("in luv", function()
   end)
 
   it("who waits while gantry is taken out gets an error", function()
-    local err
-    local thread = coroutine.create(function() err = select(2, pcall(task.sleep, 3600)) end)
-    assert(coroutine.resume(thread))
-    attached:detach()
+    local err, got
+    local answer = task.event()
+    local thread = attached:spawn(function() err = select(2, pcall(task.sleep, 3600)) end)
+    attached:spawn(function() got = answer:wait() end)
+    attached:spawn(function()
+      answer:set "just in time"
+      attached:detach()
+    end)
     uv.run()
     assert.are.equal("DETACHED", err.code)
     assert.are.equal("dead", coroutine.status(thread))
+    assert.are.equal("just in time", got)
   end)
 
   it("detaching twice is allowed, and gantry drives again after it", function()
@@ -201,6 +240,40 @@ describe("in cqueues", function()
     end)
     assert(outer:loop(60))
     assert.are.same({ "inner", "outer" }, log)
+  end)
+
+  it("a coroutine of a coroutine's own is left alone, and drives gantry's loop", function()
+    local controller, yielded = cqueues.new(), {}
+    local attached = require("gantry.cqueues").attach(controller)
+    attached:spawn(function()
+      local _ <close> = attached
+      for number in coroutine.wrap(function()
+        for number = 1, 3 do
+          task.sleep(0.001)
+          coroutine.yield(number)
+        end
+      end) do yielded[#yielded + 1] = number end
+    end)
+    assert(controller:loop(60))
+    assert.are.same({ 1, 2, 3 }, yielded)
+  end)
+
+  it("a coroutine that fails closes what it holds, which may wait", function()
+    local controller, closed = cqueues.new(), false
+    local attached = require("gantry.cqueues").attach(controller)
+    attached:spawn(function()
+      local _ <close> = attached
+      local _ <close> = setmetatable({}, { __close = function()
+        task.sleep(0.001)
+        closed = true
+      end })
+      error("on purpose", 0)
+    end)
+    local ok, err = controller:loop(60)
+    assert.is_falsy(ok)
+    assert.matches("^on purpose", err)
+    assert.are.same({ true, true }, { closed, attached.detached })
+    assert(controller:loop(60))
   end)
 
   it("an error of a task that nobody waits for is told of by the controller, and gantry is served on", function()

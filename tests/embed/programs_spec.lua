@@ -68,6 +68,8 @@ describe("a program", function()
         local output, code = run(("%s -e 'require %q'"):format(interpreter, module))
         assert.are.equal(1, code, output)
         assert.is_truthy(output:find("gantry needs Lua 5.4, this is " .. name, 1, true), output)
+        local beside = output:find("run gantry up beside it (see docs/embedding.md)", 1, true)
+        assert.are.equal(interpreter == "luajit", beside ~= nil, output)
       end
     end)
   end

@@ -17,7 +17,7 @@ timer:start(TICK_MS, TICK_MS, function() measured:tick() end)
 
 local left = PLUGINS
 for number = 1, PLUGINS do
-  coroutine.wrap(function()
+  attached:spawn(function()
     local plugin <close> = assert(gantry.launch(figures.policy("luv" .. number), { runtime_dir = arg[1] }))
     assert(plugin:call("proto.KV/Put", { key = "key", value = "value" }))
     assert(plugin:stop().code == 0)
@@ -26,7 +26,7 @@ for number = 1, PLUGINS do
     measured:print()
     timer:close()
     attached:detach()
-  end)()
+  end)
 end
 
 uv.run()

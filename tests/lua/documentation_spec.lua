@@ -17,6 +17,9 @@ local thing = {}
 ---@field call fun(kind: string, fields: table)? called with both
 ---@field choice "a b"|"c" one of two
 
+---@class example.Both: example.Thing, example.Base what has two
+---@field more integer
+
 ---@alias example.Name string|number a name
 
 ---Does it. Then returns.
@@ -48,11 +51,12 @@ describe("doc comments", function()
       { name = "call", type = "fun(kind: string, fields: table)?", text = "called with both" },
       { name = "choice", type = '"a b"|"c"', text = "one of two" },
     } }, file.classes[1])
+    assert.are.same({ "example.Thing, example.Base", "what has two" }, { file.classes[2].parent, file.classes[2].text })
     assert.are.same({ { name = "example.Name", type = "string|number", text = "a name" } }, file.aliases)
   end)
 
   it("tell of functions, what they take and give", function()
-    assert.are.same({ name = "thing.go", arguments = "first, options, ...", line = 23,
+    assert.are.same({ name = "thing.go", arguments = "first, options, ...", line = 26,
       text = "Does it. Then returns.\nWith a second line.",
       params = {
         { name = "first", type = "string", text = "what to do" },

@@ -11,6 +11,7 @@ local exit = require "gantry.plugin.exit"
 local gantry = require "gantry"
 local leftovers = require "gantry.plugin.leftovers"
 local ownership = require "gantry.place.ownership"
+local plugins = require "gantry.plugin"
 local decider = require "gantry.restart.decider"
 local simulate = require "gantry.supervisor.simulate"
 local takeover = require "gantry.supervisor.takeover"
@@ -139,9 +140,9 @@ describe("a plugin on an engine that is a table", function()
     local given = { engine = engine, runtime_dir = folder, environment = { GANTRY_STATE_DIR = folder .. "/state" },
       on_event = function(kind) events[#events + 1] = kind end }
     for name, value in pairs(options or {}) do given[name] = value end
-    local plugin = assert(gantry.launch({ name = "odd", image = "none", protocol = "netrpc", start_timeout = 20,
+    local policy = assert(gantry.load({ name = "odd", image = "none", protocol = "netrpc", start_timeout = 20,
       stop_timeout = 0.1 }, given))
-    return engine, plugin, events
+    return engine, assert(plugins.launch(policy.config, given)), events
   end
 
   it("is not told to have stopped where the engine refuses, and can be stopped later", function()
@@ -191,8 +192,8 @@ describe("a plugin on an engine that is a table", function()
       local _, plugin = launched({ create = function(self)
         made.engine = self
         return { Id = ID }
-      end }, { on_event = function(kind, fields)
-        if kind ~= "step" or fields.name ~= "look_again" then return end
+      end }, { on_step = function(step)
+        if step ~= "look_again" then return end
         made.engine.running = false
         made.engine.handlers.on_end(nil)
       end })

@@ -70,20 +70,20 @@ function ServiceManager:waiting(what)
   self:tell("STATUS=waits for " .. what, ("EXTEND_TIMEOUT_USEC=%d"):format(PATIENCE * 1000000))
 end
 
----@param units table<string, { state: string }>
+---@param states table<string, string> of all plugins
 ---@return string such as "3 ready, 1 backoff"
-local function summary(units)
+local function summary(states)
   local counts, parts = {}, {}
-  for _, one in pairs(units) do counts[one.state] = (counts[one.state] or 0) + 1 end
+  for _, state in pairs(states) do counts[state] = (counts[state] or 0) + 1 end
   for state, count in pairs(counts) do parts[#parts + 1] = ("%d %s"):format(count, state) end
   table.sort(parts)
   return #parts > 0 and table.concat(parts, ", ") or "no plugins"
 end
 
----@param units table<string, { state: string }>
-function ServiceManager:status(units)
+---@param states table<string, string> of all plugins
+function ServiceManager:status(states)
   if not self.socket then return end
-  local text = summary(units)
+  local text = summary(states)
   if text ~= self.reported then
     self.reported = text
     self:tell("STATUS=" .. text)

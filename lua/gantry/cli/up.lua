@@ -3,21 +3,17 @@
 --- cli/up.lua: `gantry up`: the supervisor in the foreground. Events and the plugins' output go to standard error. A
 --- signal ends it and leaves the plugins running; SIGHUP has it read the policies again.
 
-local control = require "gantry.control"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
 local hclog = require "gantry.base.hclog"
 local json = require "gantry.json"
-local log_files = require "gantry.supervisor.log_files"
-local paths = require "gantry.supervisor.paths"
 local policy_options = require "gantry.cli.policy_options"
 local printable = require "gantry.text.printable"
 local progress = require "gantry.text.progress"
 local report = require "gantry.text.report"
 local service_manager = require "gantry.cli.service_manager"
-local supervisor = require "gantry.supervisor"
 local task = require "gantry.task"
 local memory_trim = require "gantry.cli.memory_trim"
 local writer = require "gantry.text.writer"
@@ -79,7 +75,6 @@ end
 ---@param stream "stdout"|"stderr"
 ---@param lines string[]
 function Up:show(name, stream, lines)
-  if self.files then self.files:add(name, stream, lines) end
   if self.options.log_format ~= "json" then return self.writer:write(self.printable(progress.output(name, lines))) end
   local out = {}
   for i, line in ipairs(lines) do out[i] = json_line(name, stream, line) end
@@ -90,87 +85,54 @@ function Up:on_signal(name)
   if name == "PIPE" then return end
   if name == "HUP" then return task.detach(self.reload, self) end
   self.manager:tell "STOPPING=1"
-  self.supervisor:leave()
+  self.supervised:leave()
 end
 
 function Up:reload()
   if not self.started then return end -- they are read as soon as the engine is there
   self.manager:tell("RELOADING=1", ("MONOTONIC_USEC=%d"):format(core.loop.clock() * 1000000 // 1 | 0))
-  local ok, err = self.supervisor:reload()
-  if not ok then self.supervisor:tell("warning", "the policies cannot be read again: " .. err.message) end
+  local read, err = self.supervised:reload()
+  if not read then self.supervised:tell("warning", "the policies cannot be read again: " .. err.message) end
   self.manager:tell "READY=1"
 end
 
----@return integer? gid, gantry.Error? err
-function Up:control_group()
-  if not self.options.control_group then return nil end
-  return core.group.resolve(self.options.control_group)
-end
-
----@return boolean? ok, gantry.Error? err
-function Up:serve()
-  local group, unknown = self:control_group()
-  if unknown then return nil, unknown:wrap("--control-group") end
-  local server, err = control.serve(self.supervisor, { path = self.options.control or paths.control(), group = group,
-    descriptor = self.manager:descriptor() })
-  if not server then return nil, err end
-  self.server = server
-  return true
-end
-
----@return boolean? ok, gantry.Error? err
-function Up:open_files()
-  if not self.options.log_dir then return true end
-  local files, err = log_files.open(self.options.log_dir, { on_failure = function(text)
-    self:event { time = os.time(), kind = "warning", text = text }
-  end })
-  self.files = files
-  return files ~= nil, err
-end
-
----@return boolean? ok, gantry.Error? err
-function Up:main()
-  local writable, no_files = self:open_files()
-  if not writable then return nil, no_files end
-  local made, err
-  made, err = supervisor.new {
-    directory = self.options.directory, state_dir = self.options.state,
-    connect = function() return gantry.engine(self.options.engine) end,
-    on_waiting = function(failure) self.manager:waiting("an engine: " .. failure.message) end,
+---@return gantry.SuperviseOptions
+function Up:supervise_options()
+  local given = self.options
+  return {
+    directory = given.directory, state_dir = given.state, engine = given.engine, log_dir = given.log_dir,
+    control = given.control, control_group = given.control_group, control_descriptor = self.manager:descriptor(),
     fault_point = os.getenv "GANTRY_FAULT_POINT",
+    on_waiting = function(failure) self.manager:waiting("an engine: " .. failure.message) end,
     on_started = function()
       self.started = true
-      self.manager:status(made.units)
       self.manager:tell "READY=1"
     end,
-    on_state = function(units)
-      self.manager:status(units)
+    on_state = function(states)
+      self.manager:status(states)
       self.memory_trim:note()
     end,
     on_event = function(event) self:event(event) end,
     on_lines = function(name, stream, lines) self:show(name, stream, lines) end,
   }
-  if not made then return nil, err end
-  self.supervisor = made
-  task.on_error = function(failure) made:tell("fault", "a fault of gantry: " .. errors.text(failure)) end
-  local serving, refused = self:serve()
-  if not serving then return nil, refused end
-  self:event { time = os.time(), kind = "state", text = ("supervises %s, control socket %s"):format(made.directory,
-    self.server.path or "handed over") }
+end
+
+---@return boolean? ok, gantry.Error? err
+function Up:main()
+  local supervised, err = gantry.supervise(self:supervise_options())
+  if not supervised then return nil, err end
+  local _ <close> = supervised
+  self.supervised = supervised
+  task.on_error = function(failure) supervised:tell("fault", "a fault of gantry: " .. errors.text(failure)) end
+  supervised:tell("state", ("supervises %s, control socket %s"):format(supervised.directory,
+    supervised.control or "handed over"))
   local signals <close>, deaf = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" },
     function(name) self:on_signal(name) end)
-  if not signals then
-    self.server:close()
-    made:close()
-    return nil, deaf
-  end
+  if not signals then return nil, deaf end
   local scope <close> = task.scope()
   scope:spawn(self.manager.keep_alive, self.manager)
   scope:spawn(self.memory_trim.run, self.memory_trim)
-  local ok, failure = made:run()
-  self.server:close()
-  made:close()
-  return ok, failure
+  return supervised:wait()
 end
 
 function up.run(arguments)

@@ -7,7 +7,6 @@ local errors = require "gantry.base.errors"
 local hclog = require "gantry.base.hclog"
 local json = require "gantry.json"
 local metrics = require "gantry.control.metrics"
-local stats = require "gantry.supervisor.stats"
 local stream = require "gantry.control.stream"
 local task = require "gantry.task"
 local version = require "gantry.base.version"
@@ -36,16 +35,6 @@ local function act(verb)
     if not settled then return nil, err end
     return view.of(one)
   end
-end
-
----Plugins as they are now, with their figures where the request wants them.
----@param units gantry.Unit[]
----@param request any
----@return table[]
-local function show(units, request)
-  local found, list = flag(request, "stats") and stats.of(units) or {}, {}
-  for i, one in ipairs(units) do list[i] = view.of(one, found[one]) end
-  return list
 end
 
 ---@param entry gantry.LogEntry
@@ -97,7 +86,7 @@ end
 
 ---What can be done with one plugin: method and the last part of the path.
 local OF_PLUGIN = {
-  ["GET "] = function(_, one, request) return show({ one }, request)[1] end,
+  ["GET "] = function(_, one, request) return view.list({ one }, flag(request, "stats"))[1] end,
   ["GET logs"] = logs, ["GET why"] = function(_, one) return why(one.name, one.journal, one.state) end,
   ["POST start"] = act "start", ["POST stop"] = act "stop", ["POST restart"] = act "restart",
 }
@@ -128,7 +117,7 @@ local TOP = {
     return { version = version, directory = supervisor.directory, engine = engine and engine.endpoint.name }
   end,
   ["GET /v1/plugins"] = function(supervisor, request)
-    return { plugins = json.array(show(view.units(supervisor), request)) }
+    return { plugins = json.array(view.all(supervisor, flag(request, "stats"))) }
   end,
   ["GET /v1/metrics"] = function(supervisor) return metrics.text(supervisor) end,
   ["GET /v1/events"] = function(supervisor, request)

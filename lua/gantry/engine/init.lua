@@ -76,4 +76,20 @@ function engine.connect(options)
   return nil, unreachable_error(tried)
 end
 
+local default -- of this Lua state
+
+---@param named gantry.Engine|string|nil a client, an address, or nil: the one that is found and connected at the first
+--- call, and kept
+---@return gantry.Engine?, gantry.Error?
+function engine.of(named)
+  if type(named) == "table" then return named end
+  if named then return engine.connect { url = named } end
+  if not default or default.closed then
+    local found, err = engine.connect()
+    if not found then return nil, err end
+    default = found
+  end
+  return default
+end
+
 return engine

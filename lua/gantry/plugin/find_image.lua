@@ -37,7 +37,7 @@ local function fetch(plugin)
     environment = plugin.options.environment,
     on_message = function(message) plugin:event("pull", message) end,
   })
-  plugin:event("pulled", { reference = plugin.reference, err = err })
+  plugin:event("pulled", { reference = plugin.reference, error = err })
   return ok, err
 end
 

@@ -11,6 +11,7 @@ local core = require "gantry.core"
 local credentials = require "gantry.plugin.credentials"
 local diagnosis = require "gantry.plugin.diagnosis"
 local errors = require "gantry.base.errors"
+local events = require "gantry.plugin.events"
 local exit = require "gantry.plugin.exit"
 local launch = require "gantry.plugin.launch"
 local masking = require "gantry.plugin.masking"
@@ -44,24 +45,21 @@ local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 2
 ---@field exit gantry.Exit? how it ended
 ---@field rpc table its services: plugin.rpc.Service:Method { … }
 ---@field connection gantry.Rpc? nil where it does not speak gRPC
+---@field faults table<string, integer>? what the handlers of its launch raised: the first line of each error, and how
+--- often it came
 local Plugin = {}
 Plugin.__index = Plugin
 
----@class gantry.LaunchOptions
+---@class gantry.PluginOptions: gantry.LaunchOptions what gantry itself says beyond that
 ---@field engine gantry.Engine
----@field name string? instead of the policy's
----@field runtime_dir string? instead of the usual one
----@field environment table<string, string>? the caller's, for pass_env; the process's own where nil
----@field on_event fun(kind: string, fields: table)? progress: image, leftovers, corpse, warning, created, ready, exit
----@field on_output fun(stream: "stdout"|"stderr", bytes: string, plugin: gantry.Plugin)? the plugin's output, in
---- any chunks; it may come before the launch has answered, and pause the plugin's output already then
 ---@field deaths gantry.Deaths? what the engine's events tell of ends, asked before the engine itself
 ---@field keeps_container boolean? the container of a plugin that ended stays until plugin:remove_container()
 ---@field engine_timeout number? seconds that an engine may be away before the plugin counts as ended; the
 --- policy's where nil, and 60 where it has none
+---@field on_step fun(step: string)? a step of the launch begins
 
 ---@param config gantry.Config
----@param options gantry.LaunchOptions
+---@param options gantry.PluginOptions
 ---@return gantry.Plugin
 local function new(config, options)
   local self = setmetatable({
@@ -72,20 +70,12 @@ local function new(config, options)
   return self
 end
 
----@param kind string
----@param fields table
-function Plugin:event(kind, fields)
-  if self.options.on_event then self.options.on_event(kind, fields) end
-end
+Plugin.event = events.tell
 
 ---Makes what takes its output apart, before it is attached to.
 ---@param on_handshake fun()? nil where the first line was said to somebody else: all that comes now is output
 function Plugin:open_output(on_handshake)
-  local on_output = self.options.on_output
-  self.output = output.new {
-    on_handshake = on_handshake,
-    on_output = on_output and function(stream, bytes) on_output(stream, bytes, self) end,
-  }
+  self.output = output.new { on_handshake = on_handshake, on_output = events.output_taker(self) }
 end
 
 ---Attaches to the container's output; also anew, to one that runs on after its engine came back.
@@ -141,6 +131,7 @@ function Plugin:follow()
   local away = false
   while true do
     local ended, err = read_exit(self)
+    if self.finished then return end
     if not ended and not err then
       if self:attach() then return self:event("reattached", { seconds = core.loop.clock() - since }) end
     elseif not ended and core.loop.clock() > until_when then
@@ -197,7 +188,7 @@ end
 
 ---Launches a plugin and waits until it is ready. The caller owns it and ends it with stop or a `<close>` variable.
 ---@param config gantry.Config
----@param options gantry.LaunchOptions
+---@param options gantry.PluginOptions
 ---@return gantry.Plugin? plugin, gantry.Error? err with err.diagnosis where the plugin's end can be told more of
 function plugin.launch(config, options)
   local self = new(config, options)
@@ -218,7 +209,7 @@ end
 ---Takes over a plugin that a gantry which is dead left running: a launch without the launch.
 ---@param config gantry.Config
 ---@param facts gantry.AdoptionFacts
----@param options gantry.LaunchOptions
+---@param options gantry.PluginOptions
 ---@return gantry.Plugin? plugin, gantry.Error? err
 ---@return gantry.Exit? exit how it ended, where it runs no more
 function plugin.adopt(config, facts, options)
@@ -226,14 +217,13 @@ function plugin.adopt(config, facts, options)
   local ok, err, ended = adoption.run(self, facts)
   if not ok then return nil, err, ended end
   self:become_ready()
-  self:event("adopted", { plugin = self })
   return self
 end
 
 ---Attaches to a plugin that runs already, of whoever launched it: the same object, the launch left out. It is not taken
 ---over: leaving it (`plugin:detach()`, or the scope of a `<close>` variable) lets it run on; `plugin:stop()` stops it.
 ---@param name string the plugin's, or a container's name or id
----@param options gantry.LaunchOptions and `protocol = "netrpc"` for a plugin that is not known to speak it
+---@param options gantry.PluginOptions and `protocol = "netrpc"` for a plugin that is not known to speak it
 ---@return gantry.Plugin? plugin, gantry.Error? err
 function plugin.attach(name, options)
   local found, err = attach.find(options.engine, name, options)
@@ -261,7 +251,7 @@ end
 
 ---What a launch would ask of the engine.
 ---@param config gantry.Config
----@param options gantry.LaunchOptions
+---@param options gantry.PluginOptions
 ---@return table? plan { name, image, image_id, directory, request }
 ---@return gantry.Error? err
 function plugin.plan(config, options)
@@ -338,9 +328,16 @@ end
 function Plugin:detach()
   check_open(self)
   if not self.borrowed then error(("plugin '%s' was launched here: it can only be stopped"):format(self.name), 2) end
+  self:let_go()
+end
+
+---Leaves it running, for whoever takes it over: connections and the lock on its directory are given back.
+function Plugin:let_go()
+  if self.finished then return end
+  self.finished, self.state = true, "detached" -- whoever follows it to its end leaves it alone, too
   if self.connection then self.connection:close() end
-  if not self.stream_ended then self.attached:cancel() end
-  self.state = "detached"
+  if self.attached and not self.stream_ended then self.attached:cancel() end
+  if self.directory then self.directory:close() end
   self.ended:set(nil)
 end
 
@@ -427,6 +424,7 @@ function Plugin:pause_output()
   self:apply_pause()
 end
 
+---Lets it come again.
 function Plugin:resume_output()
   self.output_paused = false
   if self.attached and not self.stream_ended then self.attached:resume() end

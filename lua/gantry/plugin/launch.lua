@@ -436,9 +436,10 @@ launch.steps = {
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
 function launch.run(plugin)
+  local on_step = plugin.options.on_step
   plugin.engine:ask()
   for _, step in ipairs(STEPS) do
-    plugin:event("step", { name = step[1] })
+    if on_step then on_step(step[1]) end
     local ok, err = step[2](plugin)
     if not ok then return nil, err end
   end

@@ -22,7 +22,7 @@ local context = {}
 ---@field folder string the folder it lies in
 ---@field host gantry.ContextHost the machine, and the user who runs gantry
 ---@field engine gantry.ContextEngine the engine; it is asked what it is where a policy looks, and not otherwise
----@field env table<string, string> the environment of gantry
+---@field env table<string, string> the environment of gantry, or what a program gave as `environment`
 
 ---@class gantry.ContextHost
 ---@field hostname string
@@ -177,13 +177,13 @@ end
 -- ---- real ----
 
 ---What is told to policies of this process, machine and engine. Of the engine, how it is asked.
----@param options { args: string[]?, verb: string?, name: string?, ctx: string|table|nil } ctx: facts that stand in for
---- the real ones, or the file that has them
+---@param options { args: string[]?, verb: string?, name: string?, environment: table<string, string>?,
+--- ctx: string|table|nil } ctx: facts that stand in for the real ones, or the file that has them
 ---@param connect fun(): gantry.Engine?, gantry.Error?
 ---@return table facts for gantry.policy
 function context.of(options, connect)
   local facts = { name = options.name, args = options.args, verb = options.verb, host = host,
-    env = core.system.environment, engine = function()
+    env = options.environment or core.system.environment, engine = function()
       local engine, err = connect()
       if not engine then return nil, err end
       return engine:describe()

@@ -112,8 +112,10 @@ end
 -- Of objects that gantry.text.api lists, by what stands before their methods: the names that are for users.
 local public = {}
 for _, section in ipairs(api) do
-  public[section.owner] = public[section.owner] or {}
-  for _, name in ipairs(section.names) do public[section.owner][name] = true end
+  for _, name in ipairs(section.names or {}) do
+    public[section.owner] = public[section.owner] or {}
+    public[section.owner][name] = true
+  end
 end
 
 ---@param found gantry.DocumentedFunction?

@@ -6,6 +6,7 @@
 local LABEL = require("gantry.engine.container").LABEL
 local blame = require "gantry.supervisor.blame"
 local deaths = require "gantry.engine.deaths"
+local handlers = require "gantry.task.handlers"
 local ownership = require "gantry.place.ownership"
 local retry = require "gantry.task.retry"
 local task = require "gantry.task"
@@ -56,7 +57,7 @@ function beginning.run(supervisor)
     if ok or supervisor.ended:is_set() or not is_away(err) then return ok, err end
     if reported ~= err.message then supervisor:tell("engine", "waits for an engine: " .. err.message) end
     reported = err.message
-    if supervisor.options.on_waiting then supervisor.options.on_waiting(err) end
+    handlers.call(supervisor, "on_waiting of the supervisor", supervisor.options.on_waiting, err)
     task.first(function() supervisor.ended:wait() end, function() again:pause() end)
     if supervisor.ended:is_set() then return true end
   end

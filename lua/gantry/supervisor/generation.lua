@@ -26,8 +26,6 @@ local FIRST_RETRY <const>, LONGEST_RETRY <const> = 1, 60
 ---@type table<string, fun(unit: gantry.Unit, fields: table, release: fun())>
 local EVENTS = {}
 
-function EVENTS.step(unit, fields) unit.supervisor:fault_point(unit, fields.name) end
-
 function EVENTS.started(unit, _, release)
   unit.supervisor.pacing:note()
   unit.supervisor.scope:spawn(function()
@@ -61,12 +59,13 @@ end
 
 ---@param unit gantry.Unit
 ---@param release fun() of its turn among the launches
----@return gantry.LaunchOptions
+---@return gantry.PluginOptions
 function generation.launch_options(unit, release)
   return {
     engine = unit.supervisor.engine, name = unit.name, runtime_dir = unit.supervisor.runtime_dir,
     keeps_container = true, deaths = unit.supervisor.deaths,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
+    on_step = function(step) unit.supervisor:fault_point(unit, step) end,
     on_output = function(stream, bytes)
       unit.counts.output_bytes = unit.counts.output_bytes + #bytes
       guard.call(unit, unit.output.feed, unit.output, stream, bytes)

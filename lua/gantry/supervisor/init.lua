@@ -10,6 +10,7 @@ local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local file_watch = require "gantry.supervisor.file_watch"
 local guard = require "gantry.supervisor.guard"
+local handlers = require "gantry.task.handlers"
 local order = require "gantry.supervisor.order"
 local pacing = require "gantry.supervisor.pacing"
 local paths = require "gantry.supervisor.paths"
@@ -37,7 +38,7 @@ local RETRY <const>, LONGEST_RETRY <const> = 1, 60
 ---@field state_dir string?
 ---@field runtime_dir string?
 ---@field policy_process string[]? the command of the process that evaluates policies, where gantry cannot find one
----@field on_event fun(event: table)? time, plugin, kind, text
+---@field on_event fun(event: gantry.SupervisorEvent)?
 ---@field on_started fun()? the policies are read and the plugins on their way
 ---@field on_state fun(units: table<string, gantry.Unit>)? some unit's state changed
 ---@field on_lines fun(plugin: string, stream: string, lines: string[])? of its output
@@ -97,13 +98,14 @@ function Supervisor:event(one, entry)
     state = one and one.state }
   local failures = {}
   local function give(taker)
+    if not one then return handlers.call(self, "on_event of the supervisor", taker, event) end
     local ok, err = pcall(taker, event)
     if not ok then failures[#failures + 1] = errors.text(err):match "^[^\n]*" end
   end
   if self.options.on_event then give(self.options.on_event) end
   for subscriber in pairs(self.subscribers) do give(subscriber) end
   -- Not told as an event: whoever failed at this one would fail at that.
-  for _, text in ipairs(one and failures or {}) do one.journal:add("fault", "an event could not be told: " .. text) end
+  for _, text in ipairs(failures) do one.journal:add("fault", "an event could not be told: " .. text) end
 end
 
 ---What is of no one plugin.
@@ -131,7 +133,7 @@ end
 
 ---Called by a unit whose state changed.
 function Supervisor:state_changed()
-  if self.options.on_state then self.options.on_state(self.units) end
+  handlers.call(self, "on_state of the supervisor", self.options.on_state, self.units)
 end
 
 ---For tests: the process dies here as by kill -9.
@@ -425,7 +427,7 @@ function Supervisor:run()
   end })
   local ok, err = beginning.run(self)
   if not ok and not self.ended:is_set() then return nil, err end
-  if self.options.on_started then self.options.on_started() end
+  handlers.call(self, "on_started of the supervisor", self.options.on_started)
   self.ended:wait()
   return true
 end
@@ -474,8 +476,9 @@ function Supervisor:stop_all()
   return names, #refused > 0 and errors.new("STOP_FAILED", table.concat(refused, "; ")) or nil
 end
 
----Gives back the state directory, and ends the process that evaluates the policies.
+---Lets go of the plugins, which run on, gives back the state directory, and ends the process that evaluates policies.
 function Supervisor:close()
+  for _, one in pairs(self.units) do if one.plugin then one.plugin:let_go() end end
   self.policies:close()
   self.store:close()
 end

@@ -11,6 +11,13 @@ local KEPT <const> = 100
 ---@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"state"|"warning"|"fault"
 ---@field text string
 
+---@class gantry.SupervisorEvent an entry of a journal, or of none, as it is told
+---@field time integer seconds since 1970
+---@field plugin string? nil where it is about no one plugin
+---@field kind string state, start, ready, exit, decision, health, policy, adopt, engine, warning or fault
+---@field text string what happened, for people
+---@field state string? of the plugin
+
 ---@class gantry.Journal
 ---@field entries gantry.JournalEntry[] oldest first
 local Journal = {}

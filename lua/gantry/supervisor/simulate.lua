@@ -5,10 +5,13 @@
 
 local asker = require "gantry.restart.asker"
 local changes = require "gantry.restart.changes"
+local context = require "gantry.policy.context"
 local decider = require "gantry.restart.decider"
 local ending = require "gantry.supervisor.ending"
+local engines = require "gantry.engine"
 local errors = require "gantry.base.errors"
 local hook = require "gantry.supervisor.hook"
+local policies = require "gantry.policy"
 local strategies = require "gantry.config.strategies"
 local units = require "gantry.base.units"
 local words = require "gantry.base.words"
@@ -148,8 +151,9 @@ function simulate.run(policy, events, options)
   local exits, reason = read_events(events, options.uptime or DEFAULT_UPTIME)
   if not exits then return nil, errors.new("SIMULATE_INVALID", "simulate: " .. reason) end
   if type(policy) == "string" or not policy.config then
-    local loaded, err = require("gantry").load(policy, { engine = options.engine, ctx = options.ctx,
-      verb = options.verb or "simulate" })
+    local load = type(policy) == "table" and policies.of_fields or policies.load
+    local loaded, err = load(policy, context.of({ ctx = options.ctx, verb = options.verb or "simulate" },
+      function() return engines.of(options.engine) end))
     if not loaded then return nil, err end
     policy = loaded
   end

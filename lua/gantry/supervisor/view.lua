@@ -3,6 +3,7 @@
 --- supervisor/view.lua: a unit as programs and people see it from outside.
 
 local attach = require "gantry.plugin.attach"
+local stats = require "gantry.supervisor.stats"
 local text = require "gantry.restart.text"
 
 local view = {}
@@ -35,10 +36,32 @@ local function detail(one)
   if one.decision and one.state ~= "ready" then return one.decision.reason end
 end
 
+---@class gantry.PluginView
+---@field name string
+---@field state string see docs/supervision.md
+---@field wanted "up"|"down"
+---@field generation integer
+---@field restarts integer
+---@field image string as its policy names it
+---@field image_id string?
+---@field policy string path
+---@field container string? the engine's id
+---@field address { network: string, string: string }? where hosts reach it
+---@field protocol string?
+---@field protocol_version integer?
+---@field memory integer? its limit, in bytes
+---@field uptime number? seconds since it became ready
+---@field next_start number? seconds until it is started again
+---@field detail string? what it waits for, or why it is down
+---@field trouble string? what of the engine's holds it up
+---@field corpses integer? dead containers that the engine does not let be removed
+---@field last_exit table? cause, code, signal, error, limit, uptime, generation, requested, time, and text for people
+---@field stats gantry.SupervisedStats? where they were asked for
+
 ---@param one gantry.Unit
----@param stats gantry.SupervisedStats? where its figures were asked for
----@return table for JSON
-function view.of(one, stats)
+---@param figures gantry.SupervisedStats?
+---@return gantry.PluginView for JSON
+function view.of(one, figures)
   local plugin, config = one.plugin, one.generation_config or one.config
   local due = one.state == "backoff" and one.due and math.max(0, one.due - one:clock()) or nil
   local exit = one.last_exit
@@ -49,7 +72,7 @@ function view.of(one, stats)
     address = plugin and plugin.address, protocol = plugin and plugin.protocol,
     protocol_version = plugin and plugin.protocol_version, memory = config.memory,
     uptime = one.ready_since and one.supervisor.clock() - one.ready_since, next_start = due, detail = detail(one),
-    trouble = trouble(one), stats = stats,
+    trouble = trouble(one), stats = figures,
     corpses = #one.corpses > 0 and #one.corpses or nil,
     last_exit = exit and { cause = exit.cause, code = exit.code, signal = exit.signal, error = exit.error,
       limit = exit.limit, uptime = exit.uptime, generation = exit.generation, requested = exit.requested,
@@ -66,12 +89,20 @@ function view.units(supervisor)
   return list
 end
 
----@param supervisor gantry.Supervisor
----@return table[] sorted by name
-function view.all(supervisor)
-  local list = {}
-  for i, one in ipairs(view.units(supervisor)) do list[i] = view.of(one) end
+---@param units gantry.Unit[]
+---@param with_stats boolean? whether with their figures, which may have to be waited for
+---@return gantry.PluginView[]
+function view.list(units, with_stats)
+  local figures, list = with_stats and stats.of(units) or {}, {}
+  for i, one in ipairs(units) do list[i] = view.of(one, figures[one]) end
   return list
+end
+
+---@param supervisor gantry.Supervisor
+---@param with_stats boolean?
+---@return gantry.PluginView[] sorted by name
+function view.all(supervisor, with_stats)
+  return view.list(view.units(supervisor), with_stats)
 end
 
 return view

@@ -118,6 +118,12 @@ function scheduler.report(err, strand)
   wake()
 end
 
+---Takes an error that is dealt with where it came up: for the hook, and nobody else.
+---@param err gantry.Error
+function scheduler.tell(err)
+  if scheduler.hooks.on_error then scheduler.report(err) end
+end
+
 ---Somebody came for the error of this strand after all.
 ---@param strand gantry.Strand
 function scheduler.forgive(strand)
@@ -359,7 +365,7 @@ end
 ---coroutine is none of the host's; else what suspends it, and what has the host go on with it. The second is called
 ---from anywhere, callbacks of the loop included, so it must only note that and return; the first may end too early.
 
----Has awaits in a host's coroutines suspend them there. The host steps the loop.
+---See gantry.task.add_host.
 ---@param host gantry.Host
 ---@return fun() remove
 function scheduler.add_host(host)

@@ -21,7 +21,7 @@ local documentation = {}
 
 ---@class gantry.DocumentedClass
 ---@field name string
----@field parent string?
+---@field parent string? of several, a list with commas
 ---@field text string
 ---@field fields gantry.DocumentedValue[]
 ---@field line integer
@@ -118,8 +118,12 @@ TAGS["return"] = function(block, text)
 end
 
 function TAGS.class(block, text)
-  local name, parent, rest = text:match("^([%w_.]+)%s*:%s*([%w_.]+)%s*(.*)$")
-  if not name then name, rest = text:match("^([%w_.]+)%s*(.*)$") end
+  local name, rest = text:match("^([%w_.]+)%s*(.*)$")
+  local parent
+  while rest:find("^[:,]") do
+    local one, after = rest:match("^[:,]%s*([%w_.]+)%s*(.*)$")
+    parent, rest = parent and parent .. ", " .. one or one, after
+  end
   block.class, block.parent, block.class_text = name, parent, rest
 end
 
