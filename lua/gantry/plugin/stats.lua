@@ -83,29 +83,40 @@ local function limit(value, most)
   return number and number > 0 and number < (most or math.maxinteger) and number or nil
 end
 
----@param plugin gantry.Plugin
 ---@param answer table the engine's
+---@param info table what the engine said of itself
 ---@return gantry.Usage
-local function usage_of(plugin, answer)
+local function usage_of(answer, info)
   local cpu, memory, pids = answer.cpu_stats or {}, answer.memory_stats or {}, answer.pids_stats or {}
   local used, parts = amount(memory.usage), memory.stats or {}
   local droppable = amount(parts.total_inactive_file) or amount(parts.inactive_file) or 0
   local time = amount(cpu.cpu_usage and cpu.cpu_usage.total_usage)
-  local machine = plugin.engine.known_info and amount(plugin.engine.known_info.MemTotal)
   return { source = "engine", cpu_seconds = time and time / 1e9, memory_bytes = used and math.max(0, used - droppable),
-    memory_limit_bytes = limit(memory.limit, machine), pids = amount(pids.current), pids_limit = limit(pids.limit) }
+    memory_limit_bytes = limit(memory.limit, amount(info.MemTotal)), pids = amount(pids.current), pids_limit = limit(pids.limit) }
+end
+
+---@param plugin gantry.Plugin
+---@param reason string
+---@return nil, gantry.Error
+local function unknown(plugin, reason)
+  return nil, errors.new("STATS_UNKNOWN", ("the engine at %s keeps no account of plugin '%s': %s"):format(
+    plugin.engine.endpoint.name, plugin.name, reason))
 end
 
 ---@param plugin gantry.Plugin
 ---@return gantry.Usage? usage, gantry.Error? err
 ---@return string? now the engine's time
 local function ask_engine(plugin)
+  local info, unasked = plugin.engine:info()
+  if not info then return nil, unasked end
+  if info.CgroupDriver == "none" then -- it would tell of the cgroup that it is in itself
+    return unknown(plugin, "it is rootless and has no cgroups; use cgroup v2 with systemd's delegation")
+  end
   local answer, err = plugin.engine:stats(plugin.container)
   if not answer then return nil, err end
-  local usage = usage_of(plugin, answer)
+  local usage = usage_of(answer, info)
   if (usage.cpu_seconds or 0) > 0 or usage.memory_bytes then return usage, nil, answer.read end
-  return nil, errors.new("STATS_UNKNOWN", ("the engine at %s keeps no account of plugin '%s': it has ended, or the "
-    .. "engine runs without cgroups (see gantry doctor)"):format(plugin.engine.endpoint.name, plugin.name))
+  return unknown(plugin, "it has ended")
 end
 
 -- ---- both ----
