@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The module alone, for LuaRocks: `luarocks --lua-version 5.4 make`. The command comes with cmake --install.
+-- The module alone, for LuaRocks: `luarocks --lua-version 5.4 make`, with `--deps-mode none` where lua-cjson is there
+-- already, as Debian's package is. The command comes with cmake --install.
 rockspec_format = "3.0"
 package = "gantry"
 version = "dev-1"

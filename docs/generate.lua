@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- generate.lua [--check]: writes the reference, the man pages, the editor's stubs and the shells' completions from the
---- doc comments, the schema and the verbs, and the table of hosts from what tests recorded; with --check, says which of
+--- generate.lua [--check]: writes the reference, the man pages and the editor's stubs from the doc comments, the schema
+--- and the verbs, and the table of hosts from what tests recorded; with --check, says which of
 --- them are not as they would be written. Run by the build's target `docs`.
 
 local check = arg[1] == "--check"
@@ -18,9 +18,6 @@ local documents = {
   ["man/gantry.1"] = man.command(source),
   ["man/gantry-policy.5"] = man.policy(source),
   ["stubs/gantry.lua"] = stubs.file(source),
-  ["completions/gantry.bash"] = source.completion "bash",
-  ["completions/_gantry"] = source.completion "zsh",
-  ["completions/gantry.fish"] = source.completion "fish",
 }
 
 local function read(path)

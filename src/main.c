@@ -6,12 +6,15 @@
 #include "face/host_command.h"
 #include "face/lua_face.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
 #include <lualib.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,18 +147,24 @@ struct program {
     struct gantry_launcher *launcher; /* in the launcher's process alone */
 };
 
-static void report_fault(const struct program *program, const char *message)
+/* Returns the exit status. A want of memory has no code of its own once it went through require. */
+static int report_fault(const struct program *program, const char *message)
 {
-    if (program->launcher != NULL)
+    if (program->launcher != NULL) {
         gantry_launcher_fault(program->launcher, message);
-    else
+    } else if (strstr(message, "not enough memory") != NULL) {
+        fputs("gantry: out of memory; raise the limit of this process (ulimit -v, ulimit -d)\n", stderr);
+        return 71; /* EX_OSERR */
+    } else {
         fprintf(stderr, "gantry: fault: %s\nThis is a defect of gantry: please report it.\n", message);
+    }
+    return 70; /* EX_SOFTWARE: a fault of gantry's own */
 }
 
 static int run_program(const struct program *program, int argc, char **argv)
 {
     lua_State *L = luaL_newstate();
-    int status = 70; /* EX_SOFTWARE: a fault of gantry's own */
+    int status;
 
     if (L == NULL || !lua_checkstack(L, argc + LUA_MINSTACK)) {
         fputs("gantry: out of memory\n", stderr);
@@ -171,7 +180,7 @@ static int run_program(const struct program *program, int argc, char **argv)
     if (lua_pcall(L, lua_gettop(L) - 2, 1, 1) == LUA_OK)
         status = (int)lua_tointeger(L, -1);
     else
-        report_fault(program, lua_tostring(L, -1));
+        status = report_fault(program, lua_tostring(L, -1));
     if (program->launcher != NULL)
         _exit(status); /* nothing of it outlives the process, and a host does not wait long */
     lua_close(L);
@@ -203,6 +212,56 @@ static void keep_standard_descriptors(void)
         close(fd);
 }
 
+/* For settle_output, which is called at the exit: what the verb came to, and whether a pipe without a reader was to end
+ * this process. */
+static struct {
+    int status;
+    bool pipe_ends;
+} settled;
+
+/* True where standard output is a pipe or a socket that nobody reads any more. */
+static bool is_output_unread(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
+}
+
+/* As a program ends that nobody reads, of the signal that writing to such a pipe sends. */
+static void end_by_pipe(void)
+{
+    sigset_t pipe_alone;
+
+    signal(SIGPIPE, SIG_DFL);
+    sigemptyset(&pipe_alone);
+    sigaddset(&pipe_alone, SIGPIPE);
+    sigprocmask(SIG_UNBLOCK, &pipe_alone, NULL);
+    raise(SIGPIPE);
+}
+
+/* What a verb printed and could not be written is a failure of the verb, whatever it printed and wherever it ended. */
+static void settle_output(void)
+{
+    int error = fflush(stdout) == 0 ? 0 : errno;
+
+    if (error == 0 && !ferror(stdout))
+        return;
+    if (settled.pipe_ends && is_output_unread())
+        end_by_pipe();
+    fprintf(stderr, "gantry: write to standard output: %s\n",
+            error != 0 ? strerror(error) : "not all of it could be written");
+    _exit(settled.status != 0 ? settled.status : EXIT_FAILURE);
+}
+
+/* Has a verb's output looked after. */
+static void watch_output(void)
+{
+    struct sigaction pipe;
+
+    settled.pipe_ends = sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL;
+    atexit(settle_output);
+}
+
 int main(int argc, char **argv)
 {
     struct program program = {.module = "gantry.cli", .first = 1};
@@ -226,5 +285,8 @@ int main(int argc, char **argv)
         program = (struct program){.module = "gantry.exec.cleaner", .first = 2};
     }
     keep_memory_private();
-    return run_program(&program, argc, argv);
+    if (program.first == 1)
+        watch_output();
+    settled.status = run_program(&program, argc, argv);
+    return settled.status;
 }

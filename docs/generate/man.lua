@@ -24,6 +24,12 @@ local function head(name, section, title, source)
     section, source.version, title)
 end
 
+---@param one gantry.Surrounding
+---@return string
+local function item(one)
+  return (".TP\n.B %s\n%s\n"):format(roff(one.names), roff((one.text:gsub("`", ""))))
+end
+
 ---@param source table
 ---@return string
 function man.command(source)
@@ -48,13 +54,12 @@ function man.command(source)
     lines[#lines + 1] = (".TP\n.B %d\n%s\n"):format(one.code, roff(one.text))
   end
   lines[#lines + 1] = ".SH ENVIRONMENT\n"
-  for _, one in ipairs {
-    { "DOCKER_HOST, DOCKER_CERT_PATH, DOCKER_TLS_VERIFY, DOCKER_API_VERSION, CONTAINER_HOST", "the engine" },
-    { "GANTRY_RUNTIME_DIR", "where the socket directories are; else gantry in one's own XDG_RUNTIME_DIR or "
-      .. "/run/user/UID, or /run/gantry for root" },
-    { "XDG_STATE_HOME", "gantry/history below it keeps what was typed in the REPL; else ~/.local/state" },
-    { "NO_COLOR", "no colours" },
-  } do lines[#lines + 1] = (".TP\n.B %s\n%s\n"):format(roff(one[1]), roff(one[2])) end
+  for _, one in ipairs(source.variables) do lines[#lines + 1] = item(one) end
+  lines[#lines + 1] = ".SH FILES\n"
+  for _, one in ipairs(source.paths) do lines[#lines + 1] = item(one) end
+  lines[#lines + 1] = ".SH SETTINGS\nA file of settings is Lua that returns a table of what options and variables "
+    .. "would say otherwise.\nAn option comes before a variable, the user's file before this machine's.\n"
+  for _, one in ipairs(source.settings) do lines[#lines + 1] = item { names = one.name, text = one.doc } end
   lines[#lines + 1] = ".SH SEE ALSO\n.BR gantry\\-policy (5)\n"
   return table.concat(lines)
 end

@@ -8,6 +8,8 @@ local cli = require "gantry.cli"
 local documentation = require "gantry.text.documentation"
 local exit_codes = require "gantry.text.exit_codes"
 local schema = require "gantry.config.schema"
+local settings = require "gantry.policy.settings"
+local surroundings = require "gantry.text.surroundings"
 
 local source = {}
 
@@ -97,14 +99,9 @@ function source.exit_codes()
   return list
 end
 
----@param shell "bash"|"zsh"|"fish"
----@return string
-function source.completion(shell)
-  local parser = cli.whole_parser()
-  return parser["get_" .. shell .. "_complete"](parser)
-end
-
 source.groups = schema.groups
+source.settings = settings.fields
+source.variables, source.paths = surroundings.variables, surroundings.paths
 source.version = require "gantry.base.version"
 
 return source

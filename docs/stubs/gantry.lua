@@ -6,9 +6,11 @@
 ---What a policy returns; see docs/policy.md.
 ---@class gantry.PolicyFields
 ---@field name string? The plugin's name; the policy file's name without .lua where left out.
----@field image string The image; a registry with a port, a tag and a digest may be part of it.
+---@field image string? The image; a registry with a port, a tag and a digest may be part of it.
+---@field binary string? The plugin's own file, instead of an image: it runs in a container of that one file.
+---@field libraries boolean? Gives a dynamic binary this machine's loader and libraries, read-only.
 ---@field tag string? The image's tag; latest where neither this nor the image has one.
----@field sha256 string? Pin: the image's id or repository digest must be this, or nothing is started.
+---@field sha256 string? Pin: the image's id or repository digest, or the SHA-256 of the binary, must be this.
 ---@field pull ("never"|"missing"|"always")? When the image is fetched from its registry: never, where the engine lacks it, or at each launch.
 ---@field entrypoint string[]? Program and first arguments, instead of the image's entrypoint.
 ---@field args string[]? Arguments, instead of the image's command.
@@ -29,7 +31,7 @@
 ---@field nano_cpus integer? Limit of processor time, in billionths of a processor; not with cpus.
 ---@field cpuset string? Processors that it may run on.
 ---@field pids_limit integer? Most processes and threads; 2048 where left out.
----@field ulimits (({ name: string, soft: integer, hard: integer? }|string[])[])? Limits of the plugin's process.
+---@field ulimits (({ name: "as"|"core"|"cpu"|"data"|"fsize"|"locks"|"memlock"|"msgqueue"|"nice"|"nofile"|"nproc"|"rss"|"rtprio"|"rttime"|"sigpending"|"stack", soft: integer, hard: integer? }|string[])[])? Limits of the plugin's process.
 ---@field cgroup_parent string? The cgroup that the container's is made in.
 ---@field cap_ipc_lock boolean? Grants IPC_LOCK, for plugins that lock memory. All other capabilities are dropped.
 ---@field security_opt string[]? As the engine takes them. no-new-privileges holds, but with cap_ipc_lock or no-new-privileges:false.
@@ -43,10 +45,10 @@
 ---@field share_tmp (boolean|"/tmp")? Shares the host's private TMPDIR at its own path, for sockets of the host; "/tmp" shares all of that.
 ---@field disable_network boolean? No network but the container's own loopback; also halves the start time.
 ---@field hostname string? The container's own name; a part of its id where left out.
----@field dns any[]? Name servers, instead of the engine's.
+---@field dns string[]? Name servers, instead of the engine's.
 ---@field extra_hosts table<string, string>? Names that it knows beside those of DNS; "host-gateway" is the host, where the engine has that.
 ---@field networks string[]? Networks of the engine to join, else its default one; "host" is this machine's own, localhost too.
----@field endpoints_config table<string, table<string, any>>? Networks to join, each with endpoint settings as the engine's API names them.
+---@field endpoints_config (table<string, { Aliases: string[]?, IPAMConfig: { IPv4Address: string?, IPv6Address: string?, LinkLocalIPs: string[]? }|string[]?, Links: string[]?, MacAddress: string?, DriverOpts: table<string, string>?, GwPriority: integer? }|string[]>)? Networks to join, each with endpoint settings as the engine's API names them.
 ---@field cookie ({ key: string, value: string }|string[])? The magic cookie: without the right one, plugins refuse to start.
 ---@field protocol_versions integer[]? Versions of the application's protocol that are accepted; the plugin picks the highest it knows.
 ---@field protocol (("grpc"|"netrpc")[])? How the plugin may speak.
@@ -103,7 +105,7 @@ function gantry.load(path, options) end
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
 ---@param options gantry.LaunchOptions? with `offline` the image is believed to be there as well
----@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
+---@return table? plan name, image, image_id, directory, api, engine, request; of a binary its path and sha256; site:  what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options) end
 
@@ -124,10 +126,12 @@ function gantry.loop() end
 ---@field verb string? for ctx.verb; "launch" where nil
 ---@field environment table<string, string>? stands for the environment of the process: for ctx.env, and for what  pass_env lets through
 ---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
+---@field print (fun(text: string, path: string))? takes what the policy prints, and its path; dropped where nil
 ---@field offline boolean? no engine is asked: a policy that looks at ctx.engine is refused, unless `ctx` says what that  is
 local LoadOptions = {}
 
 ---@class gantry.LaunchOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field unique boolean? whether the plugin gets a name of its own, such as kv-3fa2b1: any number run at once
 ---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
 local LaunchOptions = {}
 
@@ -150,6 +154,8 @@ local PluginHandlers = {}
 ---@field pulling { reference: string } the image is not there: its pull begins
 ---@field pull gantry.PullMessage the engine tells how far the pull is
 ---@field pulled { reference: string, error: gantry.Error? } the pull has ended; error: why it failed
+---@field loading { path: string } the engine gets the policy's binary
+---@field binary { path: string, sha256: string, id: string, size: integer, seconds: number? } the engine has it, as the  image of this id; how long that took, where it was loaded
 ---@field leftovers { containers: string[], directory: string? } what a gantry that was killed had left is removed:  containers by id, and their socket directory where it was still there
 ---@field corpse { container: string, error: gantry.Error } the engine does not let a dead container be removed
 ---@field warning { text: string } something is not as it should be, and the launch goes on
@@ -308,7 +314,7 @@ local SupervisedStats = {}
 
 ---@class gantry.JournalEntry
 ---@field time number seconds since 1970
----@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"state"|"warning"|"fault"
+---@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"print"|"state"|"warning"|"fault"
 ---@field text string
 local JournalEntry = {}
 
@@ -328,7 +334,8 @@ local Policy = {}
 ---a plain copy: sizes in bytes, durations in seconds, defaults filled in
 ---@class gantry.Config
 ---@field name string? the plugin's
----@field image string
+---@field image string? what runs: this, or the binary
+---@field binary string? absolute path
 ---@field sha256 string? 64 hex digits in lower case
 ---@field env string[]? NAME=VALUE, sorted
 ---@field nano_cpus integer? also where the policy said cpus
@@ -496,9 +503,10 @@ function Docker:describe() end
 
 ---All containers, running or not, that carry every one of these labels.
 ---@param labels table<string, string|true> true: whatever its value
+---@param image string? only those of this image
 ---@return table[]? containers Id, Names, State, Labels, Created
 ---@return gantry.Error?
-function Docker:list(labels) end
+function Docker:list(labels, image) end
 
 ---Ends all that is in flight and drops the connections.
 function Docker:close() end
@@ -521,6 +529,7 @@ function Error:wrap(context) end
 ---@class gantry.Diagnosis
 ---@field output { stream: string, line: string }[] the last lines
 ---@field image string
+---@field binary string? its path
 ---@field image_id string?
 ---@field image_size integer?
 ---@field entrypoint string[]?
@@ -593,7 +602,7 @@ local simulate = {}
 ---Lets a plugin end again and again, and asks its policy each time. Ends early where the plugin stays down.
 ---@param policy string|gantry.Policy|table path, loaded policy, or a table of config fields
 ---@param events table such as { oom = 3 }, or a list of ends: { 2, "oom", { signal = "KILL", uptime = "41s" } }
----@param options { uptime: number|string?, seed: integer?, engine: any, verb: string? }? uptime of ends without one
+---@param options { uptime: number|string?, seed: integer?, engine: any, verb: string?, print: function? }? uptime  of ends without one; print as in gantry.LoadOptions
 ---@return gantry.SimulatedStep[]? steps
 ---@return gantry.Error|gantry.Error[]|nil err
 function simulate.run(policy, events, options) end
@@ -605,7 +614,7 @@ function simulate.run(policy, events, options) end
 ---@field place string? file and line in the policy
 ---@field changes table? of the next generation's config
 ---@field scope "self"|"dependents"
----@field floor string? where a floor made the delay longer
+---@field floor string? where a bound made the delay longer or shorter: which
 local Decision = {}
 
 ---what t.load gives

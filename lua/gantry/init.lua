@@ -58,6 +58,7 @@ end
 ---@field environment table<string, string>? stands for the environment of the process: for ctx.env, and for what
 --- pass_env lets through
 ---@field ctx string|table|nil facts that stand in for those of ctx: a table, or the path of a file of JSON
+---@field print (fun(text: string, path: string))? takes what the policy prints, and its path; dropped where nil
 ---@field offline boolean? no engine is asked: a policy that looks at ctx.engine is refused, unless `ctx` says what that
 --- is
 
@@ -70,6 +71,7 @@ end
 --- any chunks; also before the launch has answered, when the plugin can be told to pause_output already
 
 ---@class gantry.LaunchOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field unique boolean? whether the plugin gets a name of its own, such as kv-3fa2b1: any number run at once
 ---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
 
 ---@class gantry.AttachOptions: gantry.PluginHandlers
@@ -92,7 +94,7 @@ function gantry.load(path, options)
     end
   end
   local load = type(path) == "table" and policies.of_fields or policies.load
-  return load(path, context.of(options, connect), { on_read = options.on_read })
+  return load(path, context.of(options, connect), { on_read = options.on_read, print = options.print })
 end
 
 ---An engine that is not there, as `ctx` describes it.
@@ -138,8 +140,9 @@ function gantry.launch(policy, options)
   local engine, unreachable = engines.of(options.engine)
   if not engine then return nil, unreachable end
   return plugin.launch(loaded.config, {
-    engine = engine, name = options.name, runtime_dir = options.runtime_dir, environment = options.environment,
-    on_event = options.on_event, on_output = options.on_output,
+    engine = engine, name = options.name, unique = options.unique, policy = loaded.path,
+    runtime_dir = options.runtime_dir,
+    environment = options.environment, on_event = options.on_event, on_output = options.on_output,
   })
 end
 
@@ -172,7 +175,8 @@ end
 ---What a launch would ask of the engine.
 ---@param policy string|gantry.Policy|table
 ---@param options gantry.LaunchOptions? with `offline` the image is believed to be there as well
----@return table? plan name, image, image_id, directory, api, engine, request; site: what the site policy changed
+---@return table? plan name, image, image_id, directory, api, engine, request; of a binary its path and sha256; site:
+--- what the site policy changed
 ---@return gantry.Error? err
 function gantry.plan(policy, options)
   options = options or {}
@@ -181,7 +185,7 @@ function gantry.plan(policy, options)
   local engine
   if options.offline then engine, err = absent_engine(options) else engine, err = engines.of(options.engine) end
   if not engine then return nil, err end
-  local plan, unplanned = plugin.plan(loaded.config, { engine = engine, name = options.name,
+  local plan, unplanned = plugin.plan(loaded.config, { engine = engine, name = options.name, policy = loaded.path,
     runtime_dir = options.runtime_dir })
   if plan then plan.site = loaded.site end
   return plan, unplanned

@@ -13,6 +13,7 @@ local gantry = require "gantry"
 local progress = require "gantry.text.progress"
 local runtime_dir = require "gantry.place.runtime_dir"
 local show = require "gantry.repl.show"
+local suggest = require "gantry.repl.suggest"
 local task = require "gantry.task"
 
 local repl = {}
@@ -35,6 +36,7 @@ local QUIET = { image = true, created = true, started = true, ready = true, stop
 ---@field environment table what chunks see as globals
 ---@field plugins table<gantry.Plugin, gantry.LineSplitter> launched and not ended
 ---@field scope gantry.Scope of tasks that follow plugins
+---@field over boolean? it was left by `exit`
 ---@field scopes gantry.Scope[] of tasks that chunks have made: one each, so that a failure is its own
 local Session = {}
 Session.__index = Session
@@ -128,6 +130,7 @@ end
 ---@class gantry.ChunkResult
 ---@field values table? packed
 ---@field err any what was raised
+---@field hint string? what may have been meant
 
 ---Has a chunk that never waits end when it should: nothing else can take place before it has.
 local function interruptible(interrupted, fn)
@@ -176,7 +179,22 @@ function Session:evaluate(text, name, on_start)
     if reason == "incomplete" then reason = select(2, load(text, name, "t")) end
     return { err = reason }
   end
-  return self:run(compiled, on_start)
+  local result = self:run(compiled, on_start)
+  if result.values and rawequal(result.values[1], self.leave) then self.over = true end
+  if self.over then return { values = table.pack() } end
+  self:suggest(text, result)
+  return result
+end
+
+---Adds the name that was meant to what a misspelt one has come to.
+---@param text string of the chunk
+---@param result gantry.ChunkResult
+function Session:suggest(text, result)
+  local err, values = result.err, result.values
+  if values and values.n == 1 and values[1] == nil then result.hint = suggest.of_nil(self, text) end
+  if type(err) ~= "table" or not err.text then return end
+  local hint = suggest.of_error(self, text, err.text)
+  if hint then err.text = ("%s; %s"):format(err.text, hint) end
 end
 
 ---An error as text: one line, and the lines below it where more is known.

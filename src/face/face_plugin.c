@@ -285,6 +285,12 @@ void gantry_face_check_handshake(struct gantry_face *face)
 
 /* ---- the end ---- */
 
+/* What an init exits with that could not execute what it was to run. */
+static const char *remedy_of(int code)
+{
+    return code == 126 || code == 127 ? " (if its program was not run, `gantry run` tells why)" : "";
+}
+
 static void end_of_plugin(struct gantry_face *face)
 {
     struct gantry_relay *relay = &face->relay;
@@ -295,8 +301,9 @@ static void end_of_plugin(struct gantry_face *face)
         gantry_buffer_free(
             &relay->output); /* a line without an end is no handshake, and a host could take it for one */
         gantry_last_line_finish(&relay->last);
-        snprintf(reason, sizeof reason, "plugin '%s' exited before its handshake, with exit code %d%s%s", face->plugin,
-                 face->answer.code, relay->last.text[0] == '\0' ? ", and said nothing" : ": ", relay->last.text);
+        snprintf(reason, sizeof reason, "plugin '%s' exited before its handshake, with exit code %d%s%s%s",
+                 face->plugin, face->answer.code, remedy_of(face->answer.code),
+                 relay->last.text[0] == '\0' ? ", and said nothing" : ": ", relay->last.text);
         gantry_relay_say(&face->relay, "error", reason);
         gantry_face_show(face, reason);
     }

@@ -2,7 +2,9 @@
  *
  * lua_files.c: gantry.core.files: directories, files replaced in one step, and locks. */
 #include "core/files/copy.h"
+#include "core/files/durable.h"
 #include "core/files/files.h"
+#include "lua/lua_file.h"
 #include "lua/lua_options.h"
 
 #include <errno.h>
@@ -193,6 +195,42 @@ static int files_copy(lua_State *L)
     return 1;
 }
 
+static int files_give(lua_State *L) /* path, { mode, user, group } -> true | nil, err: see durable.h */
+{
+    const char *path = lua_gantry_check_text(L, 1);
+    struct gantry_durable_owner owner;
+    struct gantry_error err;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    owner.mode = (mode_t)lua_gantry_get_integer(L, 2, "mode", 0, 07777, 0600);
+    owner.user = (uid_t)lua_gantry_get_integer(L, 2, "user", 0, (uid_t)-2, -1);
+    owner.group = (gid_t)lua_gantry_get_integer(L, 2, "group", 0, (gid_t)-2, -1);
+    if (gantry_durable_give(path, &owner, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int files_link(lua_State *L) /* from, to -> true | nil, err: see durable.h */
+{
+    struct gantry_error err;
+
+    if (gantry_durable_link(lua_gantry_check_text(L, 1), lua_gantry_check_text(L, 2), &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int files_rename(lua_State *L) /* from, to -> true | nil, err: see durable.h */
+{
+    struct gantry_error err;
+
+    if (gantry_durable_rename(lua_gantry_check_text(L, 1), lua_gantry_check_text(L, 2), &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static int files_lock(lua_State *L) /* path -> lock | nil, err */
 {
     const char *path = lua_gantry_check_text(L, 1);
@@ -219,16 +257,21 @@ static int lock_close(lua_State *L)
 static const luaL_Reg methods[] = {{"close", lock_close}, {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"make_directory", files_make_directory},
                                      {"list", files_list},
+                                     {"open", lua_gantry_files_open},
                                      {"read", files_read},
                                      {"replace", files_replace},
                                      {"create", files_create},
                                      {"copy", files_copy},
+                                     {"give", files_give},
+                                     {"link", files_link},
+                                     {"rename", files_rename},
                                      {"lock", files_lock},
                                      {NULL, NULL}};
 
 int lua_gantry_open_files(lua_State *L)
 {
     lua_gantry_make_type(L, LOCK, methods);
+    lua_gantry_make_file_type(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -62,6 +62,7 @@ GANTRY_API int lua_gantry_open_json_scan(lua_State *L);
 GANTRY_API int luaopen_gantry_core(lua_State *L);
 GANTRY_API int luaopen_gantry_core_certificate(lua_State *L);
 GANTRY_API int luaopen_gantry_core_control(lua_State *L);
+GANTRY_API int luaopen_gantry_core_digest(lua_State *L);
 GANTRY_API int luaopen_gantry_core_grpc(lua_State *L);
 GANTRY_API int luaopen_gantry_core_http(lua_State *L);
 GANTRY_API int luaopen_gantry_core_line_editor(lua_State *L);

@@ -4,6 +4,7 @@
 #include "lua/lua_http_request.h"
 
 #include "core/http/http.h"
+#include "lua/lua_http_source.h"
 #include "lua/lua_options.h"
 
 #include <math.h>
@@ -16,7 +17,7 @@ struct request {
 };
 
 /* The user values of a request; the callbacks are functions where the core calls for them. */
-enum { OWNER = 1, ON_HEADERS, ON_DATA, ON_DONE, USER_VALUES = ON_DONE };
+enum { OWNER = 1, ON_HEADERS, ON_DATA, ON_DONE, SOURCE, USER_VALUES = SOURCE };
 
 /* ---- the life of a request ---- */
 
@@ -264,6 +265,17 @@ static bool take_callback(lua_State *L, int table, const char *name, int callbac
     return type == LUA_TFUNCTION;
 }
 
+/* Keeps the source of its body, where it has one, with the request on top of the stack. [-0, +0, e] */
+static void take_source(lua_State *L, int table, struct gantry_http_options *options)
+{
+    if (lua_getfield(L, table, "source") != LUA_TNIL) {
+        const struct lua_gantry_http_source *source = luaL_checkudata(L, -1, LUA_GANTRY_HTTP_SOURCE);
+
+        options->source = source->source;
+    }
+    lua_setiuservalue(L, -2, SOURCE);
+}
+
 /* Reads the options at `table` and pushes what they point to, and then the new request. [-0, +6, e] */
 static struct request *http_push_request(lua_State *L, int table, struct gantry_http_options *options)
 {
@@ -280,6 +292,7 @@ static struct request *http_push_request(lua_State *L, int table, struct gantry_
     request = lua_newuserdatauv(L, sizeof *request, USER_VALUES);
     *request = (struct request){0};
     luaL_setmetatable(L, REQUEST);
+    take_source(L, table, options);
     options->on_headers = take_callback(L, table, "on_headers", ON_HEADERS) ? headers_came : NULL;
     options->on_data = take_callback(L, table, "on_data", ON_DATA) ? data_came : NULL;
     if (!take_callback(L, table, "on_done", ON_DONE))

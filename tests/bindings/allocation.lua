@@ -8,6 +8,7 @@ local name <const>, n <const> = ...
 local core <const> = require "gantry.core"
 local core_certificate <const> = require "gantry.core.certificate"
 local core_control <const> = require "gantry.core.control"
+local core_digest <const> = require "gantry.core.digest"
 local core_grpc <const> = require "gantry.core.grpc"
 local core_http <const> = require "gantry.core.http"
 local folder = os.tmpname()
@@ -133,6 +134,18 @@ function scenarios.certificate()
   return function() assert(core_certificate.generate()) end
 end
 
+---Files: read, hashed, and on their way.
+function scenarios.digest()
+  return function()
+    assert(core.files.replace(folder .. "/hashed", "bytes"))
+    local file <close> = assert(core.files.open(folder .. "/hashed"))
+    assert(file:read(0, 9) == "bytes" and file:stamp())
+    local digest = assert(core_digest.new())
+    assert(digest:add_file(file, 0, 9))
+    assert(core_digest.body { before = "a", file = file, size = 5, sha256 = digest:hex(), after = "b" })
+  end
+end
+
 function scenarios.socket_dir()
   local root = folder .. "/root"
   return function()
@@ -148,6 +161,11 @@ function scenarios.files()
   return function()
     assert(core.files.replace(folder .. "/one", "bytes"))
     assert(core.files.list(folder))
+    os.remove(folder .. "/durable")
+    assert(core.files.create(folder .. "/durable", "bytes"))
+    assert(core.files.give(folder .. "/durable", { mode = 384 }))
+    assert(core.files.link(folder .. "/durable", folder .. "/second"))
+    assert(core.files.rename(folder .. "/second", folder .. "/durable"))
     local lock <close> = assert(core.files.lock(folder .. "/lock")) -- luacheck: ignore lock
     assert(core.system.stat(folder))
     assert(core.system.environment())

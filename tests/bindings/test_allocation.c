@@ -113,6 +113,7 @@ static const luaL_Reg modules[] = {
     {"gantry.core", luaopen_gantry_core},
     {"gantry.core.certificate", luaopen_gantry_core_certificate},
     {"gantry.core.control", luaopen_gantry_core_control},
+    {"gantry.core.digest", luaopen_gantry_core_digest},
     {"gantry.core.grpc", luaopen_gantry_core_grpc},
     {"gantry.core.http", luaopen_gantry_core_http},
     {NULL, NULL},

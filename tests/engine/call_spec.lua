@@ -222,7 +222,8 @@ describe("gantry call", function()
   for _, case in ipairs(FAILURES) do
     it("says what is wrong: " .. case[2]:sub(9, -2), function()
       local failed = call(policy, table.unpack(case, 3))
-      assert.are.same({ case[1], "", case[2] }, { failed.code, failed.stdout, failed.stderr })
+      -- A call has a plugin of its own, with a name of its own.
+      assert.are.same({ case[1], "", case[2] }, { failed.code, failed.stdout, (failed.stderr:gsub("kv%-%x+", "kv")) })
     end)
   end
 
@@ -269,8 +270,7 @@ describe("gantry call", function()
       command:await("stdout", "\n")
       assert(support.engine():kill(support.containers(runtime_dir)[1].Id, "KILL"))
       assert.are.equal(8, command:wait().code, command.stderr)
-      local expected = "plugin 'kv' ended during the call (killed by SIGKILL"
-      assert.is_truthy(command.stderr:find(expected, 1, true), command.stderr)
+      assert.matches("plugin 'kv%-%x+' ended during the call %(killed by SIGKILL", command.stderr)
     end)
   end)
 

@@ -43,11 +43,15 @@ local function group_has(group)
 end
 
 local ENV_FILE <const> = os.tmpname()
+local KV <const> = (os.getenv("GANTRY_CACHE") or support.source .. "/.cache") .. "/kv/kv-1.8"
 
 -- Field, what the policy says of it (Lua), how it is read back, what must be read.
 local CASES = {
   { "tag", "tag = '1.6'", at "Config.Image", "gantry-test-kv:1.6" },
   { "image", "image = 'gantry-test-kv:1.6', tag = nil", at "Config.Image", "gantry-test-kv:1.6" },
+  { "binary", ("binary = %q, image = nil, tag = nil"):format(KV), at "Config.Entrypoint", { "/plugin" } },
+  { "libraries of a static binary", ("binary = %q, image = nil, tag = nil, libraries = true"):format(KV),
+    function(container) return mount_at(container, "/lib64/ld-linux-x86-64.so.2") == nil end, true },
   { "entrypoint", "entrypoint = { '/kv', '-exit-code', '0' }", at "Config.Entrypoint", { "/kv", "-exit-code", "0" } },
   { "args", "args = { '-exit-code', '0' }", at "Config.Cmd", { "-exit-code", "0" } },
   { "working_dir", "working_dir = '/tmp'", at "Config.WorkingDir", "/tmp" },

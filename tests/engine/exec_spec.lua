@@ -77,6 +77,25 @@ describe("gantry exec", function()
     return assert(support.engine():inspect(found[1].Id))
   end
 
+  it("tells why a program was not run", function()
+    hosts.policy(policy, KV .. "entrypoint = { '/nowhere' },")
+    local options = { executable = policy, runtime_dir = runtime_dir,
+      environment = { "GANTRY_KV_COOKIE=" .. support.cookie[2], table.unpack(HANDSHAKE) } }
+    assert.matches("with exit code 127 (if its program was not run, `gantry run` tells why): ",
+      support.run({}, options).stdout, 1, true)
+    hosts.policy(policy, KV .. "entrypoint = { '/nowhere' }, init = false,")
+    assert.matches("was not started: '/nowhere' is not in the image; correct the entrypoint",
+      support.run({}, options).stdout, 1, true)
+  end)
+
+  it("keeps what its policy prints out of what the host reads as the handshake", function()
+    hosts.policy(policy, KV .. "name = tostring(print('printed') or 'kv'), args = { '-exit-now', '3' },")
+    local result = support.run({}, { executable = policy, runtime_dir = runtime_dir,
+      environment = { "GANTRY_KV_COOKIE=" .. support.cookie[2], table.unpack(HANDSHAKE) } })
+    assert.is_nil(result.stdout:find("printed", 1, true), result.stdout)
+    assert.matches('"@message":"[^"]*: printed"', result.stderr)
+  end)
+
   it("gives the plugin what the host meant for it, and nothing else", function()
     while_held(KV, { "-add", "FOR_THE_PLUGIN=yes", "-multiplex" }, function()
       local names = {}

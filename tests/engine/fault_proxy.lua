@@ -44,6 +44,7 @@ local ANSWERS = {
   ["a path for an id"] = whole '{"Id":"../../x","Config":{},"State":{}}',
   SELinux = whole '{"SecurityOptions":["name=seccomp,profile=default","name=selinux"],"Runtimes":{"runc":{}}}',
   userns = whole '{"SecurityOptions":["name=userns"],"DockerRootDir":"/var/lib/docker","Runtimes":{"runc":{}}}',
+  ["no such image"] = whole('{"message":"No such image"}', "404 Not Found"),
   ["not allowed"] = whole("<html>Forbidden</html>", "403 Forbidden"),
   endless = { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", stays = true, endless = true },
 }

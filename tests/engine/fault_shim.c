@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * fault_shim.c: a library to preload, in which one system call fails once: the FAULT_NUMBER-th call of FAULT_CALL, with
- * the errno FAULT_ERRNO. It then makes the file FAULT_FIRED. Calls are counted over all threads of a process; children
- * have no faults of their own. */
+ * the errno FAULT_ERRNO; where that is 0, the process gets SIGKILL instead. Before, the file FAULT_FIRED is made. Calls
+ * are counted over all threads of a process; children have no faults of their own. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -44,6 +45,8 @@ static bool fails(const char *name)
     fd = syscall(SYS_openat, AT_FDCWD, fired, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     if (fd >= 0)
         syscall(SYS_close, fd);
+    if (error == 0)
+        kill(getpid(), SIGKILL);
     errno = error;
     return true;
 }
@@ -70,6 +73,11 @@ WRAP(int, rename, (const char *from, const char *to), (from, to))
 WRAP(int, renameat, (int old, const char *from, int new, const char *to), (old, from, new, to))
 WRAP(int, symlinkat, (const char *target, int directory, const char *path), (target, directory, path))
 WRAP(int, linkat, (int old, const char *from, int new, const char *to, int flags), (old, from, new, to, flags))
+WRAP(int, link, (const char *from, const char *to), (from, to))
+WRAP(int, unlink, (const char *path), (path))
+WRAP(int, fsync, (int fd), (fd))
+WRAP(int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
+WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP(int, flock, (int fd, int operation), (fd, operation))
 WRAP(int, dup, (int fd), (fd))
 WRAP(ssize_t, read, (int fd, void *bytes, size_t size), (fd, bytes, size))

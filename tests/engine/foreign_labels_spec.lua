@@ -15,7 +15,7 @@ describe("a container whose image has gantry's labels", function()
     victim = runtime_dir .. "-victim/dir"
     assert(os.execute(("mkdir -p %s && touch %s/precious"):format(victim, victim)))
     local labels = ownership.labels("kv", victim)
-    labels["gantry.exec"], labels["gantry.version"] = "dir", "0.1.0"
+    labels["gantry.unique"], labels["gantry.version"] = "dir", "0.1.0"
     container = assert(support.engine():create("gantry-kv-" .. core.system.random(4),
       { Image = "gantry-test-kv:latest", Labels = labels })).Id
   end)

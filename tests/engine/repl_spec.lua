@@ -115,6 +115,19 @@ describe("gantry repl at a terminal", function()
     assert.are.equal("600", mode)
   end)
 
+  for _, word in ipairs { "exit", "quit()" } do
+    it(("is left by %s, which stops what was launched, and suggests names"):format(word), function()
+      launch "p"
+      screen:enter "lanch"
+      screen:shows("nil\ndid you mean 'launch'?\n>", true)
+      screen:enter "p:cal()"
+      screen:shows("did you mean 'call'?\n>", true)
+      screen:enter(word)
+      screen:shows "stopping kv"
+      screen:shows("exit code 0", true)
+    end)
+  end
+
   it("completes globals, fields, methods, services, messages, fields of policies, files", function()
     screen:type "simu"
     screen:press "Tab"
@@ -251,6 +264,23 @@ describe("gantry repl without a terminal", function()
     local _, _, code = pipe:close()
     assert.are.equal("21\ngantry: nowhere.lua: no such file; name the path of a policy\n", output)
     assert.are.equal(3, code)
+  end)
+
+  it("ends where a chunk says exit or quit, with what came before", function()
+    for _, text in ipairs { "print(1) exit() print(2)", "print(1); quit", "print(1) pcall(exit)" } do
+      local done = run("-e", text)
+      assert.are.same({ "1\n", "", 0 }, { done.stdout, done.stderr, done.code }, text)
+    end
+    assert.are.equal("5\n", run("-e", "exit = 5; exit").stdout)
+  end)
+
+  it("suggests the name that was meant", function()
+    for text, hint in pairs { ["lanch 'x'"] = "(global 'lanch'); did you mean 'launch'?",
+      ["gantry.verion()"] = "(field 'verion'); did you mean 'version'?", ["task.spwn()"] = "did you mean 'spawn'?",
+      ["local t = {} t.x.y = 1"] = "(field 'x')\n", ["gantry:plans()"] = "(method 'plans'); did you mean 'plan'?" } do
+      local done = run("-e", text)
+      assert.is_truthy(done.stderr:find(hint, 1, true), done.stderr)
+    end
   end)
 
   it("names the line of an error and ends with 1", function()

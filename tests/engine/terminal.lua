@@ -59,9 +59,10 @@ function Terminal:enter(text)
   self:press "Enter"
 end
 
+---@param escapes boolean? with the sequences that color it
 ---@return string
-function Terminal:screen()
-  return (run(("tmux -L %s capture-pane -p"):format(self.server)):gsub("%s+$", ""))
+function Terminal:screen(escapes)
+  return (run(("tmux -L %s capture-pane -p%s"):format(self.server, escapes and "e" or "")):gsub("%s+$", ""))
 end
 
 ---Waits until the screen shows a plain text, at its very end where `at_end` is set.

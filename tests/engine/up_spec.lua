@@ -178,7 +178,7 @@ describe("gantry up", function()
     assert.are.equal(3, waiting.last_exit.code)
     os.remove(place.policies .. "/kv.lua")
     supervision.eventually("kv is gone", function() return #place:ask("ps").plugins == 0 end)
-    assert.are.same({ "lock" }, support.entries(place.root .. "/state/up"))
+    assert.are.same({ ".control", "lock" }, support.entries(place.root .. "/state/up"))
   end)
 
   test("runs the command of on_exit", function()

@@ -121,6 +121,25 @@ describe("gantry why", function()
       .. "got 'restrat'; the default holds: backoff, attempt 1.*")
   end)
 
+  test("has the remedy of a first mistake", function()
+    support.write(place.policies .. "/bare.lua", "return { image = 'gantry-test-kv', restart = 'never' }")
+    support.write(place.policies .. "/nowhere.lua",
+      "return { image = 'gantry-test-kv', entrypoint = { '/nowhere' }, restart = 'never' }")
+    place:up()
+    local before = "exited before it was ready: "
+    await_told("bare", "exit      exit code 1: " .. before .. "the policy gives it no magic cookie; .*, UP, GENERATION")
+    await_told("nowhere", "exit      exit code 127: " .. before .. "'/nowhere' is not in the image; .*, UP, GENERATION")
+  end)
+
+  test("has what a policy printed, when it was read and when it was asked", function()
+    place:policy("kv", "restart = function(exit) print('ended by', exit.cause) return 'stop' end,",
+      "print('read', 1)\n")
+    place:up()
+    assert(support.engine():kill(place:await_state("kv", "ready").container, "KILL"))
+    await_told("kv", "print     read\t1", "start     GENERATION", "print     ended by\tsignal",
+      "exit      killed by SIGKILL, UP, GENERATION")
+  end)
+
   test("tells that a policy went, and still does when the plugin is gone", function()
     place:policy "kv"
     place:policy("waits", "args = { '-exit-now', '3' }, restart = function() return 'restart', { after = '1h' } end,")

@@ -44,7 +44,7 @@ run_specs() {
   shift
   "${as[@]}" env HOME=/invalid TMPDIR="$temporary" GANTRY_MATRIX_RESULTS="$results" \
     GANTRY_MATRIX_MEMLOCK="$(ulimit -l)" GANTRY="$GANTRY" GANTRY_SOURCE="$GANTRY_SOURCE" LUA_PATH="$LUA_PATH" \
-    LUA_CPATH="$LUA_CPATH" "$@" \
+    LUA_CPATH="$LUA_CPATH" GANTRY_CACHE="${GANTRY_CACHE:-$cache}" "$@" \
     busted --lua=lua5.4 --output=gtest "$repository/tests/engines/$file"
 }
 as=()

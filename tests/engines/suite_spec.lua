@@ -50,6 +50,8 @@ int main(int count, char **arguments)
   return folder .. "/reader"
 end
 
+local KV <const> = (os.getenv("GANTRY_CACHE") or support.source .. "/.cache") .. "/kv/kv-1.8"
+
 -- Generous: some engines share two processors with a whole test run.
 local START_TIMEOUT <const> = "60s"
 
@@ -130,6 +132,24 @@ describe("on " .. matrix.engine, function()
   end
 
   case("launch", function() serves(policy()) end)
+
+  case("from a binary", function()
+    local folder, loaded = support.temporary(), 0
+    local _ <close> = setmetatable({}, { __close = function() support.remove(folder) end })
+    local config = policy { binary = KV }
+    config.image, config.tag = nil, nil
+    local function once()
+      local plugin <close> = assert(launch(config, { environment = { GANTRY_STATE_DIR = folder },
+        on_event = function(kind) loaded = loaded + (kind == "loading" and 1 or 0) end }))
+      assert(plugin:call("proto.KV/Put", wire.bytes_field(1, "key") .. wire.bytes_field(2, "value")))
+      config.sha256 = plugin.reference:match "%x+$"
+      assert.are.equal(0, plugin:stop().code)
+    end
+    once()
+    once()
+    assert.is_true(loaded <= 1) -- engines with several runtimes have it from the first
+    assert.are.equal(64, #config.sha256)
+  end)
 
   case("AutoMTLS", function() serves(policy { auto_mtls = true }) end)
 
@@ -217,7 +237,31 @@ describe("on " .. matrix.engine, function()
 
   case("no entrypoint", function()
     local err = refused(policy { entrypoint = { "/no/such/file" } }, "START_FAILED")
-    assert.is_truthy(err.message:find("/no/such/file", 1, true), err.message)
+    assert.is_truthy(err.message:find("'/no/such/file' is not in the image", 1, true), err.message)
+  end)
+
+  case("no loader", function()
+    local program = assert(core.system.real_path "/usr/bin/lua5.4")
+    local err = refused(policy { entrypoint = { "/plugin" }, mounts = { { source = program, target = "/plugin",
+      read_only = true } } }, "START_FAILED")
+    assert.is_truthy(err.message:find("'/plugin' is a dynamic program, and the image lacks its loader", 1, true),
+      err.message)
+  end)
+
+  case("head of a file", function()
+    local plugin <close> = assert(launch(policy()))
+    local head = assert(engine:read_head(plugin.container, "/kv", 4096))
+    assert.are.same({ "file", "\127ELF", 4096 }, { head.kind, head.bytes:sub(1, 4), #head.bytes })
+    assert.are_not.equal(0, head.mode & tonumber("111", 8))
+    assert.are.equal("folder", assert(engine:read_head(plugin.container, "/tmp", 4096)).kind)
+    local nothing, err = engine:read_head(plugin.container, "/nowhere", 4096)
+    assert.is_nil(nothing)
+    assert.are.equal(404, err.status)
+  end)
+
+  case("no cookie", function()
+    local err = refused(policy { cookie = { "OTHER_COOKIE", "x" } }, "EXITED_BEFORE_HANDSHAKE")
+    assert.is_truthy(err.message:find("does not take the policy's magic cookie OTHER_COOKIE", 1, true), err.message)
   end)
 
   case("out of memory", function()

@@ -51,15 +51,20 @@ for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua g
   [ -s "$root/deb/usr/share/$file" ] || [ -s "$root/deb/usr/share/$file.gz" ] || fail "the package has no $file"
 done
 [ -s "$root/deb/usr/lib/systemd/system/gantry.service" ] || fail "the package has no systemd unit"
-# A completion asks the shell for what begins with `si`.
-completed=$(bash -c ". '$root/deb/usr/share/bash-completion/completions/gantry'; COMP_WORDS=(gantry simu); COMP_CWORD=1
-  \$(complete -p gantry | sed -n 's/.*-F \([^ ]*\).*/\1/p'); echo \"\${COMPREPLY[*]}\"")
+# Completion asks the packaged gantry for what begins with `simu`.
+completed=$(away bash -c ". '$root/deb/usr/share/bash-completion/completions/gantry'; COMP_LINE='gantry simu'
+  COMP_POINT=11; \$(complete -p gantry | sed -n 's/.*-F \([^ ]*\).*/\1/p') '$root/deb/usr/bin/gantry'
+  echo \"\${COMPREPLY[*]}\"")
 [[ $completed == simulate* ]] || fail "bash completes 'gantry simu' to '$completed'"
 
 mkdir "$root/rock"
 cp -R "$source/src" "$source/lua" "$source/policies" "$source/docs" "$source/CMakeLists.txt" \
   "$source/gantry-dev-1.rockspec" "$root/rock"
-(cd "$root/rock" && luarocks --lua-version 5.4 --tree "$root/tree" make --deps-mode none gantry-dev-1.rockspec \
-  >"$root/rock.log" 2>&1) || fail "luarocks make: $(tail -n 20 "$root/rock.log")"
+# As the README says it, and without a network where that can be had.
+read -ra make <<<"$(grep -o 'luarocks --lua-version 5.4 make[^`]*' "$source/README.md")"
+offline=()
+unshare --net true 2>/dev/null && offline=(unshare --net)
+(cd "$root/rock" && "${offline[@]}" "${make[@]}" --tree "$root/tree" >"$root/rock.log" 2>&1) ||
+  fail "luarocks make: $(tail -n 20 "$root/rock.log")"
 rm -rf "$root/rock"
 use "$root/tree/share/lua/5.4" "$root/tree/lib/lua/5.4"

@@ -8,9 +8,10 @@ local core = require "gantry.core"
 
 local GANTRY <const> = assert(os.getenv "GANTRY")
 local LIBRARIES <const> = { certificate = { "libcrypto.so.3" }, control = { "libmicrohttpd.so.12" },
-  grpc = { "libnghttp2.so.14", "libssl.so.3" }, http = { "libcurl.so.4" }, line_editor = { "libreadline.so.8" } }
-local PACKAGES <const> = { certificate = "libssl3", control = "libmicrohttpd12", grpc = "libnghttp2-14 and libssl3",
-  http = "libcurl4", line_editor = "libreadline8" }
+  digest = { "libcrypto.so.3" }, grpc = { "libnghttp2.so.14", "libssl.so.3" }, http = { "libcurl.so.4" },
+  line_editor = { "libreadline.so.8" } }
+local PACKAGES <const> = { certificate = "libssl3", control = "libmicrohttpd12", digest = "libssl3",
+  grpc = "libnghttp2-14 and libssl3", http = "libcurl4", line_editor = "libreadline8" }
 
 local folder
 
@@ -55,6 +56,23 @@ describe("gantry.core's modules", function()
     assert(core.files.replace(folder .. "/libcurl.so.4", "no library"))
     local output = gantry("LD_LIBRARY_PATH=" .. folder, "ps")
     assert.matches("^gantry: load gantry.core.http: .*libcurl.so.4.*; install libcurl4\n$", output)
+  end)
+
+  it("say which limit is too low where there is no memory for a library", function()
+    local limited = ("timeout 20 sh -c 'ulimit -v 14000; exec \"$0\" \"$@\"' %s"):format(GANTRY)
+    local pipe <close> = assert(io.popen(("cd %s && env -u LUA_PATH -u LUA_CPATH %s ps </dev/null 2>&1; echo $?")
+      :format(folder, limited)))
+    local output = pipe:read "a"
+    assert.matches("^gantry: load gantry.core.http: .*; this process may have no more memory than 13.7MiB "
+      .. "%(ulimit %-v, LimitAS=%): raise that limit\n1\n$", output)
+    assert.is_nil(output:find("install", 1, true), output)
+  end)
+
+  it("are not needed to say that Lua itself has no memory", function()
+    local pipe <close> = assert(io.popen(("timeout 20 sh -c 'ulimit -d 1000; exec \"$0\" plan x' %s 2>&1; echo $?")
+      :format(GANTRY)))
+    assert.are.equal("gantry: out of memory; raise the limit of this process (ulimit -v, ulimit -d)\n71\n",
+      pipe:read "a")
   end)
 
   -- By name of a verb: which modules it comes to load.

@@ -48,7 +48,7 @@ describe("a control server that answers with anything", function()
   local body, status
 
   before_each(function()
-    local silent = { write = function(self) return self end, flush = function() end }
+    local silent = { write = function(self) return self end, flush = function(self) return self end }
     io.stdout, io.stderr = silent, silent
     core_http.new = function()
       return { close = function() end, request = function(_, request)
@@ -71,7 +71,7 @@ describe("a control server that answers with anything", function()
       for _, code in ipairs { 200, 204, 404, 500 } do
         for _, text in ipairs(bodies) do
           status, body = code, text .. "\n"
-          local ok, result = xpcall(run, debug.traceback, { name = "kv", control = "/x" })
+          local ok, result = xpcall(run, debug.traceback, { name = "kv", names = { "kv" }, control = "/x" })
           if not ok then error(("status %d, body %s: %s"):format(code, text:sub(1, 200), result), 0) end
           assert.are.equal("integer", math.type(result))
           if code ~= 200 then assert.are_not.equal(0, result) end
@@ -82,7 +82,8 @@ describe("a control server that answers with anything", function()
 
   it("is shown as it is in a stream", function()
     local seen = {}
-    io.stdout = { write = function(self, text) seen[#seen + 1] = text return self end, flush = function() end }
+    io.stdout = { write = function(self, text) seen[#seen + 1] = text return self end,
+      flush = function(self) return self end }
     status, body = 200, '{"time":1e999}\nnot json\n'
     assert.are.equal(0, control.follow({ control = "/x" }, "/v1/events", control.types.event, error))
     assert.are.same({ '{"time":1e999}\n', "not json\n" }, seen)

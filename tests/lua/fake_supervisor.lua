@@ -27,7 +27,10 @@ local function load_modules(plugin_module)
     ownership = require "gantry.place.ownership", validate = require("gantry.config").validate,
     label = require("gantry.engine.container").LABEL }
   -- Containers that are tables are on no record of a launch.
-  modules.ownership.containers = function(engine) return engine:list() end
+  modules.ownership.containers = function(engine)
+    local list, err = engine:list()
+    return list, err, {}
+  end
   for name in pairs(package.loaded) do
     if name:find "^gantry" and name ~= "gantry.base.errors" then package.loaded[name] = nil end
   end
@@ -338,10 +341,11 @@ function World:leave()
 end
 
 ---Asks by a route of the API.
+---@param arguments table<string, string>? of the query
 ---@return table? value, gantry.Error? err
-function World:request(method, path)
+function World:request(method, path, arguments)
   local request = { method = function() return method end, path = function() return path end,
-    argument = function() end }
+    argument = function(_, name) return arguments and arguments[name] end }
   return self.modules.routes.run(self.supervisor, request)
 end
 

@@ -96,7 +96,7 @@ describe("a plugin on an engine that is a table", function()
 
   before_each(function()
     core.system.dial = function() return true end
-    ownership.containers = function(engine) return engine:list() end -- those of a table are on no record
+    ownership.containers = function(engine) return engine:list(), nil, {} end -- those of a table are on no record
     folder = ("%s/gantry-test-%s"):format(os.getenv "TMPDIR" or "/tmp", core.system.random(4))
     assert(os.execute("mkdir -m 700 " .. folder))
   end)

@@ -315,6 +315,48 @@ describe("the command after an end", function()
   end)
 end)
 
+describe("what a policy prints", function()
+  local printed
+
+  before_each(function()
+    printed = {}
+    set = policies.new(folder, { engine = function()
+      return { describe = function() return { kind = "docker", runtimes = {} } end }
+    end, print = function(path, text) printed[#printed + 1] = path:match "[^/]*$" .. ": " .. text end })
+  end)
+
+  it("is handed on once, also where it is read again for the engine, and where its functions are asked", function()
+    write("a.lua", "print('read', 1, nil)\nreturn function(ctx) print(ctx.engine.kind) return { image = 'x',\n"
+      .. "restart = function(exit) print(exit.cause) return 'stop' end } end")
+    task.run(function()
+      local found = assert(set:scan())
+      assert.are.same({ "a.lua: read\t1\tnil", "a.lua: docker" }, printed)
+      decide(found.set.a)
+      assert.are.equal("a.lua: exit", printed[3])
+    end)
+  end)
+
+  it("is there of a policy that is broken", function()
+    write("a.lua", "print 'so far'\nreturn nil")
+    task.run(function() assert(set:scan()) end)
+    assert.are.same({ "a.lua: so far" }, printed)
+  end)
+
+  it("has an end, and harms nobody", function()
+    write("a.lua", "for i = 1, 2000 do print(i, ('x'):rep(5000)) end\nreturn { image = 'x' }")
+    write("b.lua", "print('\\0\\xff')\nreturn { image = 'x' }")
+    task.run(function()
+      local found = assert(set:scan())
+      assert.are.same({}, found.broken)
+      assert.is_table(found.set.a)
+    end)
+    assert.are.equal(101, #printed)
+    assert.are.equal("a.lua: what it prints beyond this is left out", printed[100])
+    assert.are.equal("b.lua: \0\xff", printed[101])
+    assert.is_true(#printed[1] < 1100)
+  end)
+end)
+
 describe("a hostile policy", function()
   it("that hangs while it is loaded is told of once, and the others are loaded", function()
     write("a.lua", "print(('x'):rep(1e5))\nstring.rep('', 1 << 62)\nreturn { image = 'x' }")

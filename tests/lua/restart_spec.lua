@@ -69,6 +69,9 @@ return {
     { "restart.on_failure(restart.backoff { first = '3s' })", { CRASH }, "restart", 3 },
     { "restart.always", { { cause = "exit", code = 0 } }, "restart", 0.1 },
     { "restart.backoff { first = '1s', factor = 3, max = '5s' }", { CRASH, CRASH, CRASH }, "restart", 5 },
+    { "restart.backoff { first = '1m' }", { CRASH }, "restart", 60 },
+    { "restart.backoff { first = '1m' }", { CRASH, CRASH, CRASH }, "restart", 60 },
+    { "restart.backoff { max = '200ms' }", { CRASH, CRASH, CRASH }, "restart", 0.2 },
     { "restart.backoff { first = '1s', reset_after = '4s' }", { CRASH, CRASH, CRASH }, "restart", 1 },
     { "restart.on_code { [2] = 'fail', [75] = restart.backoff { first = '9s' } }", { { cause = "exit", code = 2 } },
       "fail" },
@@ -89,6 +92,11 @@ return {
       if case[4] then assert.is_true(math.abs(case[4] - decision.delay) < 1e-6, tostring(decision.delay)) end
     end)
   end
+
+  it("tells of a delay that is shortened", function()
+    local decision = decide(policy_text "function() return 'restart', { after = '60d' } end", { CRASH })
+    assert.are.same({ 30 * 86400, "at most 30d" }, { decision.delay, decision.floor })
+  end)
 
   it("runs the function of the manual", function()
     local policy = [[
@@ -208,6 +216,7 @@ return {
   for rule, message in pairs {
     ["restart.backoff { frist = 1 }"] = "unknown parameter 'frist'; did you mean 'first'?",
     ["restart.backoff { factor = 0.5 }"] = "factor must be a number from 1 to 1000, got 0.5",
+    ["restart.backoff { first = '1m', max = '30s' }"] = "first must not be above max, got '1m' and '30s'",
     ["restart.window { per = '1m' }"] = "max is missing",
     ["restart.on_cause { omo = 'fail' }"] = "no cause 'omo'; did you mean 'oom'?",
     ["restart.first_of()"] = "needs at least one strategy",

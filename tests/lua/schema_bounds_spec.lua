@@ -93,8 +93,8 @@ describe("a value at the edge of what an engine can carry", function()
   end
 
   it("is refused with the field and the bound", function()
-    for field, bound in pairs { memory = "at most 8192TiB", pids_limit = "at most 4194304",
-      nano_cpus = "at most 1000000000000000", cpus = "at most 1000000", protocol_versions = "at most 2147483647",
+    for field, bound in pairs { memory = "at most 4096TiB", pids_limit = "at most 4194304",
+      nano_cpus = "at most 8192000000000", cpus = "at most 8192", protocol_versions = "at most 2147483647",
       start_timeout = "at most 36500d", group_add = "at most 2147483647", user = "at most 2147483647" } do
       local list = field == "protocol_versions" or field == "group_add"
       local read, findings = validate(field, list and { math.maxinteger } or math.maxinteger)
@@ -105,7 +105,7 @@ describe("a value at the edge of what an engine can carry", function()
   end)
 
   it("is accepted where it is the bound", function()
-    for field, value in pairs { memory = 1 << 53, pids_limit = 1 << 22, nano_cpus = 1000000000000000,
+    for field, value in pairs { memory = 1 << 52, pids_limit = 1 << 22, nano_cpus = 8192000000000,
       protocol_versions = { 2147483647 }, user = 2147483647, stop_timeout = "365d" } do
       local read, findings = validate(field, value)
       assert.is_truthy(read, findings and findings[1].message)

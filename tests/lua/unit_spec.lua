@@ -25,8 +25,10 @@ describe("a unit", function()
   end
 
   ---Asks within a bound.
-  local function ask(world, task, name, verb)
-    return task.deadline(30, function() return world:request("POST", ("/v1/plugins/%s/%s"):format(name, verb)) end)
+  local function ask(world, task, name, verb, arguments)
+    return task.deadline(30, function()
+      return world:request("POST", ("/v1/plugins/%s/%s"):format(name, verb), arguments)
+    end)
   end
 
   -- ---- what is intended runs ----
@@ -186,6 +188,33 @@ describe("a unit", function()
     assert(world.supervisor:reload())
     task.sleep(10)
     assert.are.equal("ready", world:state "kv")
+  end)
+
+  for _, verb in ipairs { "start", "restart" } do
+    test(("that waits is waited for by %s --wait"):format(verb), function(world, task)
+      world:write("kv", { image = "x", after = { "db" } })
+      world:up()
+      task.sleep(5)
+      local _, view = task.all(function()
+        task.sleep(5)
+        world:write("db", { image = "x" })
+        assert(world.supervisor:reload())
+      end, function() return assert(ask(world, task, "kv", verb, { wait = "1" })) end)
+      assert.are.equal("ready", view[1].state)
+    end)
+  end
+
+  test("whose next try comes later is waited for by start --wait", function(world, task)
+    local errors = world.modules.errors
+    world:write("kv", { image = "x" })
+    world.refuse = errors.new("RUNTIME_UNKNOWN", "no such runtime")
+    world:up()
+    task.sleep(5)
+    local _, view = task.all(function()
+      task.sleep(5)
+      world.refuse = nil
+    end, function() return assert(ask(world, task, "kv", "start", { wait = "1" })) end)
+    assert.are.equal("ready", view[1].state)
   end)
 
   test("in a backoff is started at once", function(world, task)

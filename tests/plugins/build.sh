@@ -9,6 +9,7 @@
 #   gantry-test-kv:nonroot      the newest, run as 65532:65532
 #   gantry-test-kv:nonroot-mlock  the same, whose binary may lock memory: a file's capability counts for every user
 #   gantry-test-old:latest      a plugin of go-plugin 1.4, which knows no PLUGIN_UNIX_SOCKET_DIR; hosts/old is its host, too
+#   gantry-test-bare:latest     the newest, in an image that names no program
 #   gantry-test-broken:latest   a program that is no plugin: says so on stderr and exits with code 3
 # An image is imported again only when its binary or recipe changed, so that image ids stay. --if-changed does not even
 # call Go where no source file changed. Binaries go to $GANTRY_CACHE (default: .cache of the repository).
@@ -56,6 +57,7 @@ else
 fi
 import gantry-test-broken:latest "$cache/kv/kv-$newest" \
   'ENTRYPOINT ["/kv","-exit-now","3","-say","this program is no plugin"]'
+import gantry-test-bare:latest "$cache/kv/kv-$newest"
 if build_go tests/plugins/old go.mod "$cache/hosts/old"; then
   import gantry-test-old:latest "$cache/hosts/old" 'ENTRYPOINT ["/kv"]'
 fi

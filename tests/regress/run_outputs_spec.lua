@@ -37,7 +37,7 @@ describe("gantry run", function()
     assert(os.execute("mkfifo " .. pipe))
     local script = ('exec 3<>"$2"; %s exec "$0" run "$1" %s'):format(before or "", redirection)
     return support.command({ "-c", script, support.executable, policy, pipe },
-      { executable = "/bin/sh", runtime_dir = runtime_dir })
+      { executable = "/bin/bash", runtime_dir = runtime_dir })
   end
 
   it("ends at the second Ctrl-C when nobody reads its standard error", function()
@@ -74,14 +74,17 @@ describe("gantry run", function()
     end)
   end)
 
-  it("says that its line was lost on a full disk", function()
-    task.run(function()
-      local command = start '>/dev/full'
-      command:await("stderr", "standard output takes no more %(.-No space left on device%)")
-      command:kill("INT")
-      assert.are.equal(0, command:wait().code, command.stderr)
+  for output, reason in pairs { ["/dev/full"] = "No space left on device", [">(:)"] = "Broken pipe" } do
+    it("stops a plugin whose one line cannot be written to " .. output, function()
+      task.run(function()
+        local command = start("> " .. output)
+        assert.are.equal(1, command:wait().code, command.stderr)
+        assert.matches("the address of plugin 'kv' could not be written to standard output, and the plugin is "
+          .. "stopped: .-" .. reason, command.stderr)
+        assert.are.same({}, support.containers(runtime_dir))
+      end)
     end)
-  end)
+  end
 
   it("keeps descriptors of its own away from closed outputs", function()
     task.run(function()

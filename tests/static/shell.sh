@@ -5,6 +5,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-mapfile -t files < <(grep -rlE '^#!.*\b(ba)?sh$|^# shellcheck shell=' scripts .ci tests | sort)
+mapfile -t files < <(grep -rlE '^#!.*\b(ba)?sh$|^# shellcheck shell=' scripts .ci tests docs/completions | sort)
 shellcheck --external-sources "${files[@]}"
 echo "${#files[@]} shell scripts checked"

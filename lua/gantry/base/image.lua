@@ -7,7 +7,7 @@ local words = require "gantry.base.words"
 local image = {}
 
 local EXAMPLE <const> = "must be an image such as registry.example:5000/name, got %s"
-local LONGEST_NAME <const>, LONGEST_TAG <const> = 255, 128
+local LONGEST_NAME <const>, LONGEST_TAG <const>, MAX_PORT <const> = 255, 128, 65535
 
 ---@param text string
 ---@param detail string?
@@ -35,8 +35,9 @@ end
 ---@param registry string
 ---@return boolean
 local function is_address(registry)
-  for _, pattern in ipairs { "^[%w.-]+$", "^[%w.-]+:%d+$", "^%[[%x:]+%]$", "^%[[%x:]+%]:%d+$" } do
-    if registry:find(pattern) then return true end
+  for _, pattern in ipairs { "^[%w.-]+$", "^[%w.-]+:(%d+)$", "^%[[%x:]+%]$", "^%[[%x:]+%]:(%d+)$" } do
+    local found, _, port = registry:find(pattern)
+    if found then return not port or #port < 6 and tonumber(port) >= 1 and tonumber(port) <= MAX_PORT end
   end
   return false
 end

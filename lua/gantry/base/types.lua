@@ -12,8 +12,8 @@ local words = require "gantry.base.words"
 local types = {}
 
 -- The longest name that the path of a value is written with; the most bytes that one string of a process may have, in
--- Linux' execve; how deep data may be nested.
-local LONGEST_KEY <const>, LONGEST_STRING <const>, DEEPEST <const> = 256, 128 * 1024 - 1, 32
+-- Linux' execve.
+local LONGEST_KEY <const>, LONGEST_STRING <const> = 256, 128 * 1024 - 1
 
 types.LONGEST_STRING = LONGEST_STRING
 
@@ -298,27 +298,6 @@ function types.map(element, options)
     return result
   end
   return type
-end
-
----Data of any shape: tables, strings, numbers, booleans. For what gantry hands on unread.
----@return gantry.Type
-function types.data()
-  local leaves = { string = types.string { empty = true }, number = types.number(), boolean = types.boolean() }
-  local function read(value, at, report, depth)
-    if leaves[type(value)] then return leaves[type(value)].read(value, at, report) end
-    if not is_table(value) then return mistyped({ text = "data" }, value, at, report) end
-    if depth == DEEPEST then return report(at, at .. " is nested too deeply") end
-    local result, is_array = {}, is_list(value)
-    for key, one in pairs(value) do
-      local wrong = not is_array and (not is_string(key) or unsendable(key, true) ~= nil)
-      if wrong then return report(at, ("%s must be a list or a map of names, got the key %s"):format(at,
-        words.show(key))) end
-      result[key] = read(one, types.child(at, key), report, depth + 1)
-    end
-    return result
-  end
-  return { kind = "data", text = "data", is = function() return true end,
-    read = function(value, at, report) return read(value, at, report, 0) end }
 end
 
 ---@return gantry.Type

@@ -14,7 +14,7 @@ local BYTES = {
   kib = 1024, mib = 1024 ^ 2, gib = 1024 ^ 3, tib = 1024 ^ 4,
 }
 local LONGEST_TEXT <const> = 64
-local MOST_BYTES <const> = 1 << 53 -- what JSON carries without loss
+local MOST_BYTES <const> = 1 << 52 -- as much as Linux can address on any machine
 local MOST_SECONDS <const> = 36500 * 86400 -- what every clock and timer can reckon with
 
 units.DURATION = 'a duration such as "250ms", "1m30s" or a number of seconds'
@@ -49,7 +49,7 @@ end
 ---@return integer? bytes, string? reason
 local function not_too_large(bytes, written)
   if bytes <= MOST_BYTES then return math.floor(bytes) end
-  return nil, "must be at most 8192TiB, got " .. words.show(written)
+  return nil, "must be at most 4096TiB, got " .. words.show(written)
 end
 
 ---@param text string

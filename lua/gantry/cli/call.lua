@@ -4,6 +4,7 @@
 --- one that runs already, by its name, and leaves it running. What a method streams is printed one message a line. A
 --- signal ends the call and stops the plugin; a second one at once.
 
+local color = require "gantry.text.color"
 local core = require "gantry.core"
 local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
@@ -40,7 +41,7 @@ function call.configure(parser)
       local seconds, reason = units.seconds(tonumber(text) or text)
       return seconds, reason and "--timeout " .. reason
     end)
-  parser:option("--name", "Name of this plugin, instead of the policy's.")
+  parser:option("--name", "Name of this plugin, instead of one that is made of the policy's.")
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
   policy_options.site(parser)
 end
@@ -48,7 +49,7 @@ end
 ---@param text string
 ---@return integer
 local function usage(text)
-  io.stderr:write("gantry: ", text, " (see gantry call --help)\n")
+  io.stderr:write(color.complaint(), text, " (see gantry call --help)\n")
   return exit_codes.USAGE
 end
 
@@ -99,12 +100,13 @@ end
 ---@return gantry.Plugin? plugin, gantry.Error|gantry.Error[]|nil err
 function Run:launch()
   local options = self.options
-  local policy, err = gantry.load(options.policy, { engine = options.engine, name = options.name, verb = "call" })
+  local policy, err = gantry.load(options.policy, { engine = options.engine, name = options.name, verb = "call",
+    print = policy_options.print })
   if not policy then return nil, err end
   local name = options.name or policy.name
   local log = progress.log(name, printable.write_stderr)
   return gantry.launch(policy, {
-    engine = options.engine, name = name,
+    engine = options.engine, name = name, unique = not options.name,
     on_event = function(kind, fields)
       local line = (options.verbose or kind == "warning") and progress.line(name, kind, fields)
       if line then printable.write_stderr(line) end
@@ -116,7 +118,7 @@ function Run:launch()
 end
 
 ---@param text string
----@return boolean written false where nobody reads
+---@return boolean written false where it cannot be: then the process ends with that
 local function print_line(text)
   return (io.stdout:write(text, "\n") and io.stdout:flush()) ~= nil
 end

@@ -41,7 +41,8 @@ local function exit_code(findings)
 end
 
 function verb.run(arguments)
-  local findings = task.run(doctor.examine, { engine = arguments.engine, policy = arguments.policy })
+  local findings = task.run(doctor.examine, { engine = arguments.engine, policy = arguments.policy,
+    print = policy_options.print })
   local code = exit_code(findings)
   if arguments.json then
     io.stdout:write(json.line { ok = code == exit_codes.OK, findings = json.array(findings) })

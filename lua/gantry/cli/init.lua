@@ -3,6 +3,7 @@
 --- cli/init.lua: the command: finds the verb, parses its line, runs it. A verb's file is loaded only when it is used.
 
 local argparse = require "argparse"
+local command_line = require "gantry.cli.command_line"
 local errors = require "gantry.base.errors"
 local exit_codes = require "gantry.text.exit_codes"
 local nearest = require "gantry.base.nearest"
@@ -18,15 +19,17 @@ local GROUPS = {
     { "check", "check policies" },
     { "test", "run the tests of policies" },
     { "exec", "stand in for a plugin's binary, for OpenTofu, Vault and other hosts" },
+    { "wrap", "put policies in the place of plugins' binaries" },
+    { "unwrap", "put the binaries back" },
     { "host", "run such a host with a private temporary directory" },
     { "simulate", "show what a policy would decide when its plugin ends" },
   } },
   { title = "Many plugins", verbs = {
     { "up", "keep the plugins of a directory of policies running" },
     { "ps", "list them" },
-    { "start", "start one that was stopped" },
-    { "stop", "stop one, until it is started again" },
-    { "restart", "stop one and start it anew" },
+    { "start", "start some that were stopped" },
+    { "stop", "stop some, until they are started again" },
+    { "restart", "stop some and start them anew" },
     { "reload", "read the policies again" },
     { "logs", "show a plugin's output" },
     { "why", "tell what happened to a plugin, and what was decided" },
@@ -79,7 +82,7 @@ local function overview()
     for _, verb in ipairs(group.verbs) do lines[#lines + 1] = ("  %-10s %s"):format(verb[1], verb[2]) end
     lines[#lines + 1] = ""
   end
-  lines[#lines + 1] = "`gantry VERB --help` tells more of each, with examples."
+  lines[#lines + 1] = "`gantry help VERB` tells more of each, with examples."
   return table.concat(lines, "\n") .. "\n"
 end
 
@@ -104,43 +107,15 @@ function cli.parser(name)
   return verb_parser(name, cli.verb(name))
 end
 
----All verbs as one parser, for the shells' completions.
----@return table parser of argparse's
-function cli.whole_parser()
-  local whole = argparse("gantry")
-  for _, name in ipairs(verb_names()) do
-    local verb = cli.verb(name)
-    local command = whole:command(name, find_verb(name)[2])
-    verb.configure(command)
-    add_common(command)
-  end
-  return whole
-end
-
 ---A verb's options and arguments, for the manual.
 ---@param name string
----@return { name: string, text: string }[]
+---@return gantry.Taken[]
 function cli.options(name)
-  local recorder, list = {}, {}
-  local function keep(_, spelt, text)
-    local one = { name = spelt, text = text or "" }
-    list[#list + 1] = one
-    -- Whatever else is said of it, such as how often it may stand.
-    return setmetatable({ hidden = function(self) one.hidden = true return self end }, {
-      __index = function() return function(self) return self end end })
-  end
-  recorder.argument, recorder.option, recorder.flag = keep, keep, keep
-  setmetatable(recorder, { __index = function() return function(self) return self end end })
-  cli.verb(name).configure(recorder)
-  local shown = {}
-  for _, one in ipairs(list) do
-    if not one.hidden then shown[#shown + 1] = one end
-  end
-  return shown
+  return require("gantry.cli.takes").of(cli.verb(name).configure)
 end
 
 local function usage_error(text)
-  io.stderr:write("gantry: ", text, "\n")
+  io.stderr:write(require("gantry.text.color").complaint(), text, "\n")
   return exit_codes.USAGE
 end
 
@@ -154,10 +129,8 @@ end
 ---@return integer exit_code
 local function run_verb(name, ...)
   local verb = cli.verb(name)
-  local ok, arguments = verb_parser(name, verb):pparse { ... }
-  if not ok then
-    return usage_error(("%s (see gantry %s --help)"):format(arguments:gsub("\n", " "), name))
-  end
+  local ok, arguments = command_line.parse(verb_parser(name, verb), { ... })
+  if not ok then return usage_error(("%s (see gantry %s --help)"):format(arguments, name)) end
   if arguments.site then require("gantry.policy.site").choose(arguments.site) end
   local ended, code = xpcall(verb.run, trace, arguments)
   if ended then return code end
@@ -165,26 +138,53 @@ local function run_verb(name, ...)
   error(code, 0)
 end
 
+---@param name string
+---@return integer exit_code
+local function unknown_verb(name)
+  if command_line.is_early(name) then
+    return usage_error(("no verb comes after %s (`gantry` lists the verbs)"):format(name))
+  elseif name:find "^%-" then
+    return usage_error(("unknown option '%s' before the verb; options of a verb come after it (`gantry` lists the "
+      .. "verbs)"):format(name))
+  end
+  local meant = require("gantry.cli.aliases")[name]
+  local near = not meant and nearest.find(name, verb_names())
+  return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name, meant and ": " .. meant
+    or near and ("; did you mean '%s'?"):format(near) or ""))
+end
+
+---@param ... string __complete, and the words after `gantry`
+---@return integer exit_code
+local function complete(...)
+  local verbs = {}
+  for _, group in ipairs(GROUPS) do table.move(group.verbs, 1, #group.verbs, #verbs + 1, verbs) end
+  return require("gantry.cli.complete").run({ select(2, ...) }, { verbs = verbs, configure = function(name)
+    return find_verb(name) and function(parser)
+      cli.verb(name).configure(parser)
+      add_common(parser)
+    end
+  end })
+end
+
 ---The whole command.
 ---@param ... string its arguments
 ---@return integer exit_code
 function cli.main(...)
-  local name = ...
-  if not name then
-    io.stdout:write(overview())
-    return exit_codes.OK
+  local words = command_line.verb_first { ... }
+  local name, first = words[1], words[2]
+  if name == "help" and first and first ~= "help" then
+    if not find_verb(first) then return unknown_verb(first) end
+    return run_verb(first, "--help")
   end
-  if name == "--help" or name == "-h" or name == "help" then
+  if not name or name == "--help" or name == "-h" or name == "help" then
     io.stdout:write(overview())
     return exit_codes.OK
   end
   if name == "--version" then name = "version" end
-  if name == "-e" then return run_verb("repl", ...) end
   if name == "repl-guardian" then return require("gantry.repl.guardian").main() end -- gantry itself calls this
-  if find_verb(name) then return run_verb(name, select(2, ...)) end
-  local near = nearest.find(name, verb_names())
-  return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name,
-    near and ("; did you mean '%s'?"):format(near) or ""))
+  if name == "__complete" then return complete(...) end -- the shells call this
+  if find_verb(name) then return run_verb(name, table.unpack(words, 2)) end
+  return unknown_verb(name)
 end
 
 return cli

@@ -1,30 +1,55 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- cli/logs.lua: `gantry logs`: the last output of a supervised plugin, and what it prints from now on.
+--- cli/logs.lua: `gantry logs`: the last output of a supervised plugin, and what it prints from now on, with a line
+--- between the output of one generation and that of the next.
 
 local control = require "gantry.cli.control"
-local hclog = require "gantry.base.hclog"
+local exit_codes = require "gantry.text.exit_codes"
+local log_text = require "gantry.text.log_text"
+local output_options = require "gantry.cli.output_options"
 
----@param entry table
----@return string
-local function line(entry)
-  if not entry.level then return entry.line end
-  return hclog.format { level = entry.level, module = entry.module, message = entry.message or entry.line,
-    fields = entry.fields or {} }
+local STDOUT <const> = 1
+
+---@param arguments table
+---@param name string? the plugin's, where lines of several are shown
+---@return fun(entry: table): string
+local function show(arguments, name)
+  local text = log_text.new(STDOUT, output_options.wants_timestamps(arguments))
+  local before, generation = name and text:name(name) .. ": " or "", nil
+  return function(entry)
+    local between = ""
+    if generation and entry.generation and entry.generation ~= generation then
+      between = before .. text.color:paint("dim", ("-- generation %d --"):format(entry.generation)) .. "\n"
+    end
+    generation = entry.generation or generation
+    return ("%s%s%s%s\n"):format(between, before, text:time(entry.time), text:line { level = entry.level,
+      module = entry.module, message = entry.level and entry.message or entry.line, fields = entry.fields or {} })
+  end
 end
 
 return {
   summary = "Show the last output of a plugin of a running gantry up.",
-  examples = "  gantry logs jwt\n  gantry logs -f --lines 20 jwt",
+  examples = "  gantry logs jwt\n  gantry logs -f --lines 20 jwt kv",
   configure = function(parser)
-    control.configure(parser, true)
+    control.configure(parser, "some")
     parser:flag("-f --follow", "Go on with what it prints from now on, until Ctrl-C.")
     parser:option("-n --lines", "At most so many of the last lines (200)."):argname("N")
-      :convert(function(value) return math.tointeger(tonumber(value)), "--lines must be a whole number" end)
+      :convert(function(value)
+        local count = value:find "^%d+$" and math.tointeger(tonumber(value))
+        if count then return count end
+        return nil, ("--lines must be a whole number, got '%s'"):format(value)
+      end)
+    output_options.timestamps(parser)
   end,
   run = function(arguments)
-    local path = ("%s?lines=%d%s"):format(control.plugin_path(arguments.name, "logs"), arguments.lines or 200,
-      arguments.follow and "&follow=1" or "")
-    return control.follow(arguments, path, control.types.log, line)
+    local code = exit_codes.OK
+    control.for_each(arguments.names, function(name)
+      local path = ("%s?lines=%d%s"):format(control.plugin_path(name, "logs"), arguments.lines or 200,
+        arguments.follow and "&follow=1" or "")
+      return control.follow(arguments, path, control.types.log, show(arguments, #arguments.names > 1 and name or nil))
+    end, function(came)
+      if code == exit_codes.OK then code = came end
+    end)
+    return code
   end,
 }

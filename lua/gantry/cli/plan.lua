@@ -43,12 +43,19 @@ local function flatten(value, path, lines)
   end
 end
 
+---@return string
+local function source_of(found)
+  if not found.binary then return ("image %s (%s…)"):format(found.image, found.image_id:sub(1, 19)) end
+  return ("binary %s (%s)"):format(found.binary,
+    found.sha256 and "sha256:" .. found.sha256:sub(1, 12) .. "…" or "not looked at")
+end
+
 local function print_text(found)
   for _, change in ipairs(found.site or {}) do
     printable.write_stdout(("%s: %s\n"):format(found.name, site.describe(change)))
   end
-  printable.write_stdout(("%s: would create on %s (API %s), from image %s (%s…)\n"):format(found.name, found.engine,
-    found.api, found.image, found.image_id:sub(1, 19)))
+  printable.write_stdout(("%s: would create on %s (API %s), from %s\n"):format(found.name, found.engine, found.api,
+    source_of(found)))
   local lines = {}
   flatten(found.request, "", lines)
   local width = 0
@@ -59,7 +66,7 @@ end
 function plan.run(arguments)
   local found, err = gantry.plan(arguments.policy, {
     engine = arguments.engine, name = arguments.name, args = arguments.arguments, verb = "plan",
-    ctx = arguments.ctx, offline = arguments.offline,
+    ctx = arguments.ctx, offline = arguments.offline, print = policy_options.print,
   })
   if not found then return report.failure(err, arguments) end
   if arguments.json then io.stdout:write(json.line(found)) else print_text(found) end

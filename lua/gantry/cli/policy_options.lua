@@ -2,7 +2,16 @@
 --
 --- cli/policy_options.lua: options that the verbs which load policies have in common.
 
+local printable = require "gantry.text.printable"
+
 local policy_options = {}
+
+---Takes what a policy prints: standard output is a verb's own.
+---@param text string
+---@param path string
+function policy_options.print(text, path)
+  printable.write_stderr(path, ": ", text, "\n")
+end
 
 ---The site policy: gantry.cli has it chosen before the verb runs.
 ---@param parser table of argparse's

@@ -50,7 +50,13 @@ local function printer(arguments)
   return function(value)
     if arguments.sort then plugin_columns.sort(value.plugins, arguments.sort, before) end
     local text = format(value.plugins, columns, before)
-    if arguments.watch then print_again(text, again) else printable.write_stdout(text) end
+    local waits = value.waits_for and ("gantry: gantry up has no plugins yet: %s\n"):format(value.waits_for) or ""
+    if arguments.watch then
+      print_again(waits .. text, again)
+    else
+      printable.write_stderr(waits)
+      printable.write_stdout(text)
+    end
     before, again = {}, true
     for _, plugin in ipairs(value.plugins) do before[plugin.name] = plugin end
   end

@@ -12,16 +12,16 @@ local shell = require "gantry.base.shell"
 
 local verb = {
   summary = "Print go-plugin's ReattachConfig for a plugin that runs.",
-  examples = '  gantry reattach kv\n  eval "$(gantry reattach --format terraform null)"\n'
+  examples = '  gantry reattach kv\n  eval "$(gantry reattach --format terraform null random)"\n'
     .. "  gantry reattach --format terraform --provider registry.terraform.io/hashicorp/random 4c1f0a2b9d3e",
 }
 
 function verb.configure(parser)
-  parser:argument("name", "The plugin's name, or the name or id of its container."):argname("NAME|ID")
+  parser:argument("names", "Plugins' names, or the names or ids of their containers."):args("+"):argname("NAME|ID")
   parser:option("--format", "json (go-plugin's ReattachConfig), or terraform (an export line for a shell).", "json")
     :choices { "json", "terraform" }
-  parser:option("--provider", "The provider's address, for terraform; registry.terraform.io/hashicorp/NAME where left "
-    .. "out."):argname("ADDRESS")
+  parser:option("--provider", "The provider's address, for terraform, of one plugin; "
+    .. "registry.terraform.io/hashicorp/NAME where left out."):argname("ADDRESS")
   parser:option("--protocol", "How the plugin speaks, where another host launched it.")
     :choices { "grpc", "netrpc" }
   parser:option("--protocol-version", "The application's protocol version, where another host launched it.")
@@ -33,19 +33,33 @@ function verb.configure(parser)
   parser:option("--engine", "The engine's address (unix:///path, tcp://host:port)."):argname("URL")
 end
 
+---@param found { name: string, config: table }[]
+---@param provider string?
+local function print_terraform(found, provider)
+  local configs = {}
+  for _, one in ipairs(found) do configs[provider or reattach.terraform_source(one.name)] = one.config end
+  io.stdout:write("export TF_REATTACH_PROVIDERS=", shell.quote((json.line(configs):gsub("\n$", ""))), "\n")
+end
+
 function verb.run(arguments)
+  if arguments.provider and #arguments.names > 1 then
+    io.stderr:write("gantry: --provider is the address of one plugin (see gantry reattach --help)\n")
+    return exit_codes.USAGE
+  end
   local engine, unreachable = gantry.engine(arguments.engine)
   if not engine then return report.failure(unreachable, arguments) end
-  local found, err = reattach.find(engine, arguments.name, {
-    protocol = arguments.protocol, protocol_version = arguments.protocol_version,
-  })
-  if not found then return report.failure(err, arguments) end
+  local found, failures = {}, {}
+  for _, name in ipairs(arguments.names) do
+    local one, err = reattach.find(engine, name, {
+      protocol = arguments.protocol, protocol_version = arguments.protocol_version,
+    })
+    table.insert(one and found or failures, one or err)
+  end
+  if #failures > 0 then return report.failure(failures, arguments) end
   if arguments.format == "terraform" then
-    local address = arguments.provider or reattach.terraform_source(found.name)
-    local text = json.line({ [address] = found.config }):gsub("\n$", "")
-    io.stdout:write("export TF_REATTACH_PROVIDERS=", shell.quote(text), "\n")
+    print_terraform(found, arguments.provider)
   else
-    io.stdout:write(json.line(found.config))
+    for _, one in ipairs(found) do io.stdout:write(json.line(one.config)) end
   end
   return exit_codes.OK
 end

@@ -5,11 +5,14 @@
 local control = require "gantry.cli.control"
 
 return {
-  summary = "Stop a plugin in order, start it anew, and wait until it is ready.",
-  examples = "  gantry restart jwt",
-  configure = function(parser) control.configure(parser, true) end,
+  summary = "Stop plugins in order, start them anew, and wait until they are ready. Where one waits for something, "
+    .. "that is said at once.",
+  examples = "  gantry restart jwt\n  gantry restart --wait jwt kv",
+  configure = function(parser)
+    control.configure(parser, "some")
+    parser:flag("--wait", "Wait also for what a plugin waits for: others, the engine, its next try.")
+  end,
   run = function(arguments)
-    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "restart"), control.types.plugin,
-      control.outcome "ready")
+    return control.act(arguments, arguments.wait and "restart?wait=1" or "restart", "ready")
   end,
 }

@@ -98,6 +98,7 @@ end
 function Run:launch()
   local policy, err = gantry.load(self.options.policy, {
     engine = self.options.engine, name = self.options.name, args = self.options.arguments, verb = "run",
+    print = function(text, path) self.writer:write(self.printable(("%s: %s\n"):format(path, text))) end,
   })
   if not policy then return nil, err end
   self.name = self.options.name or policy.name
@@ -155,7 +156,15 @@ function Run:main()
   self.out:write(json.line(plugin:describe()))
   local code = self:follow()
   self:drain()
-  return code
+  return self.undelivered and self:tell_undelivered() or code
+end
+
+---Nobody knows where the plugin is that was to be used.
+---@return integer exit_code
+function Run:tell_undelivered()
+  return report.failure(errors.new("OUTPUT_FAILED", ("the address of plugin '%s' could not be written to standard "
+    .. "output, and the plugin is stopped: %s"):format(self.name, self.undelivered.message),
+    { cause = self.undelivered }), { verbose = self.options.verbose })
 end
 
 function run.run(arguments)
@@ -166,7 +175,8 @@ function run.run(arguments)
     on_drained = function() if self.source then self.source:resume_output() end end,
   })
   self.out = writer.new(STDOUT, { on_lost = function(err)
-    self.writer:write(("%s: warning: standard output takes no more (%s)\n"):format(self.name, err.message))
+    self.undelivered = err
+    self.stop_requested:set()
   end })
   local signals <close>, deaf = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" },
     function(name) self:on_signal(name) end)

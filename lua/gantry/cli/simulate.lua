@@ -17,6 +17,9 @@ local simulate = {
     .. "  gantry simulate --json policies/jwt.lua --signal SEGV | jq .steps[0].decision",
 }
 
+-- Of one option: more than that tells nothing new.
+local MOST_ENDS <const> = 10000
+
 -- Options that are a count of one cause.
 local COUNTED = {
   { "--oom", "oom", "The kernel killed it for its memory." },
@@ -32,7 +35,7 @@ local COUNTED = {
 ---@return string? value, integer? count
 local function times(value, pattern)
   local one, count = value:match("^(" .. pattern .. ")x(%d+)$")
-  if one then return one, math.min(tonumber(count), 10000) end
+  if one then return one, tonumber(count) end
   return value:match("^" .. pattern .. "$"), 1
 end
 
@@ -48,13 +51,17 @@ end
 
 local function by_code(value)
   local code, count = times(value, "%d+")
-  if not code or tonumber(code) > 255 then return nil, "--exit: an exit code from 0 to 255, or CODExTIMES" end
+  if not code or tonumber(code) > 255 then
+    return nil, ("--exit: an exit code from 0 to 255, or CODExTIMES, got '%s'"):format(value)
+  end
+  if count > MOST_ENDS then return nil, ("--exit: at most %d ends, got '%s'"):format(MOST_ENDS, value) end
   return { exit = { cause = "exit", code = math.tointeger(tonumber(code)) }, count = count }
 end
 
 local function by_signal(value)
   local name, count = times(value:upper():gsub("X(%d+)$", "x%1"), "%u[%u%d]*")
-  if not name then return nil, "--signal: a name such as KILL, or NAMExTIMES" end
+  if not name then return nil, ("--signal: a name such as KILL, or NAMExTIMES, got '%s'"):format(value) end
+  if count > MOST_ENDS then return nil, ("--signal: at most %d ends, got '%s'"):format(MOST_ENDS, value) end
   return { exit = { cause = "signal", signal = name:gsub("^SIG", "") }, count = count }
 end
 
@@ -74,10 +81,15 @@ function simulate.configure(parser)
     parser:option(option[1], option[3]):argname("N"):count("*"):action(add):convert(function(value)
       local count = value:match("^%d+$") and math.tointeger(tonumber(value))
       if not count then return nil, ("%s: how many times, as a number, got '%s'"):format(option[1], value) end
-      return { exit = { cause = option[2] }, count = math.min(count, 10000) }
+      if count > MOST_ENDS then return nil, ("%s: at most %d ends, got %s"):format(option[1], MOST_ENDS, value) end
+      return { exit = { cause = option[2] }, count = count }
     end)
   end
-  parser:option("--seed", "For the jitter: each seed gives one sequence."):argname("N"):convert(math.tointeger)
+  parser:option("--seed", "For the jitter: each seed gives one sequence."):argname("N"):convert(function(value)
+    local seed = math.tointeger(tonumber(value))
+    if seed then return seed end
+    return nil, ("--seed must be a whole number, got '%s'"):format(value)
+  end)
   parser:option("--engine", "The engine that policies see in ctx.engine."):argname("URL")
   policy_options.site(parser)
   policy_options.ctx(parser)
@@ -103,7 +115,8 @@ function simulate.run(arguments)
     return exit_codes.USAGE
   end
   local steps, err = require("gantry.supervisor.simulate").run(arguments.policy, ends,
-    { engine = arguments.engine, ctx = arguments.ctx, seed = arguments.seed })
+    { engine = arguments.engine, ctx = arguments.ctx, seed = arguments.seed,
+      print = policy_options.print })
   if not steps then return report.failure(err, arguments) end
   if arguments.json then print_json(steps) else printable.write_stdout(simulation.format(steps)) end
   return exit_codes.OK

@@ -5,11 +5,14 @@
 local control = require "gantry.cli.control"
 
 return {
-  summary = "Start a plugin that was stopped or has failed, and wait until it is ready.",
-  examples = "  gantry start jwt",
-  configure = function(parser) control.configure(parser, true) end,
+  summary = "Start plugins that were stopped or have failed, and wait until they are ready. Where one waits for "
+    .. "something, that is said at once.",
+  examples = "  gantry start jwt\n  gantry start --wait jwt kv",
+  configure = function(parser)
+    control.configure(parser, "some")
+    parser:flag("--wait", "Wait also for what a plugin waits for: others, the engine, its next try.")
+  end,
   run = function(arguments)
-    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "start"), control.types.plugin,
-      control.outcome "ready")
+    return control.act(arguments, arguments.wait and "start?wait=1" or "start", "ready")
   end,
 }

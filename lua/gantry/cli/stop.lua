@@ -5,11 +5,10 @@
 local control = require "gantry.cli.control"
 
 return {
-  summary = "Stop a plugin. It stays down until it is started again, also after a restart of gantry up.",
-  examples = "  gantry stop jwt",
-  configure = function(parser) control.configure(parser, true) end,
+  summary = "Stop plugins. They stay down until they are started again, also after a restart of gantry up.",
+  examples = "  gantry stop jwt\n  gantry stop jwt kv",
+  configure = function(parser) control.configure(parser, "some") end,
   run = function(arguments)
-    return control.ask(arguments, "POST", control.plugin_path(arguments.name, "stop"), control.types.plugin,
-      control.outcome "stopped")
+    return control.act(arguments, "stop", "stopped")
   end,
 }

@@ -9,13 +9,14 @@ local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
 local hclog = require "gantry.base.hclog"
 local json = require "gantry.json"
+local log_text = require "gantry.text.log_text"
+local memory_trim = require "gantry.cli.memory_trim"
+local output_options = require "gantry.cli.output_options"
 local policy_options = require "gantry.cli.policy_options"
-local printable = require "gantry.text.printable"
-local progress = require "gantry.text.progress"
 local report = require "gantry.text.report"
 local service_manager = require "gantry.cli.service_manager"
+local settings = require "gantry.policy.settings"
 local task = require "gantry.task"
-local memory_trim = require "gantry.cli.memory_trim"
 local writer = require "gantry.text.writer"
 
 local STDERR <const> = 2
@@ -33,23 +34,24 @@ function up.configure(parser)
   parser:option("--state", "Where it keeps what must outlive it, instead of the usual place."):argname("DIR")
   parser:option("--control", "The control socket, instead of the usual one."):argname("PATH")
   parser:option("--control-group", "A group whose members may control it."):argname("GROUP")
-  parser:option("--log-format", "text or json: of events and output on standard error."):choices { "text", "json" }
-    :default "text"
+  parser:option("--log-format", "text or json: of events and output on standard error. Text where left out.")
+    :choices { "text", "json" }
   parser:option("--log-dir", "Write the plugins' output to files in here too, a file a plugin, rotated at 10 MiB.")
     :argname("DIR")
+  output_options.timestamps(parser)
   policy_options.site(parser)
 end
 
 ---@class gantry.Up
----@field printable fun(text: string): string what events and output go through as text
+---@field text gantry.LogText of events and output
 local Up = {}
 Up.__index = Up
 
 ---What stands in the place of what was not taken from it: `gantry logs` and `gantry why` have the last of it.
 function Up:left_out(bytes)
   local text = ("%d bytes are left out here: the reader is too slow"):format(bytes)
-  if self.options.log_format ~= "json" then return ("gantry: lost: %s\n"):format(text) end
-  return json.line { time = os.time(), kind = "lost", message = text }
+  if self.options.log_format == "json" then return json.line { time = os.time(), kind = "lost", message = text } end
+  return self.text:event { time = os.time(), kind = "lost", text = text }
 end
 
 function Up:event(event)
@@ -57,7 +59,7 @@ function Up:event(event)
     return self.writer:write(json.line { time = event.time, plugin = event.plugin, kind = event.kind,
       message = event.text })
   end
-  self.writer:write(self.printable(("%s: %s: %s\n"):format(event.plugin or "gantry", event.kind, event.text)))
+  self.writer:write(self.text:event(event))
 end
 
 ---@param name string
@@ -75,7 +77,7 @@ end
 ---@param stream "stdout"|"stderr"
 ---@param lines string[]
 function Up:show(name, stream, lines)
-  if self.options.log_format ~= "json" then return self.writer:write(self.printable(progress.output(name, lines))) end
+  if self.options.log_format ~= "json" then return self.writer:write(self.text:output(name, lines)) end
   local out = {}
   for i, line in ipairs(lines) do out[i] = json_line(name, stream, line) end
   self.writer:write(table.concat(out))
@@ -135,11 +137,16 @@ function Up:main()
   return supervised:wait()
 end
 
+---Options that are left out are settings, but for those of which others know.
+local OF_SETTINGS = { "control_group", "log_format", "log_dir" }
+
 function up.run(arguments)
+  for _, name in ipairs(OF_SETTINGS) do arguments[name] = arguments[name] or settings.get(name) end
   -- It lives long and mostly rests: garbage is better given back than kept for speed.
   collectgarbage("incremental", GARBAGE_PAUSE)
   local self = setmetatable({ options = arguments, manager = service_manager.new(),
-    memory_trim = memory_trim.new(), printable = printable.filter(STDERR) }, Up)
+    memory_trim = memory_trim.new(),
+    text = log_text.new(STDERR, output_options.wants_timestamps(arguments)) }, Up)
   self.writer = writer.new(STDERR, { left_out = function(bytes) return self:left_out(bytes) end })
   local ok, err = task.run(function()
     local ended, failure = self:main()

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- config/container_values.lua: the types of what a container is given and kept from: credentials, devices, addresses,
---- processors, signals, profiles.
+--- config/container_values.lua: the types of what a container is given and kept from: credentials, devices, processors,
+--- limits, signals, profiles.
 
+local nearest = require "gantry.base.nearest"
 local record = require "gantry.base.record"
 local types = require "gantry.base.types"
 local values = require "gantry.config.values"
@@ -10,9 +11,10 @@ local words = require "gantry.base.words"
 
 local container_values = {}
 
--- The longest name of a file; of a host.
-local LONGEST_FILE <const>, LONGEST_HOST <const> = 255, 253
+local LONGEST_FILE <const> = 255 -- name of a file
 local OWNER_READS <const> = tonumber("400", 8)
+-- The highest number of a processor that Linux is ever built for.
+local MAX_PROCESSOR <const> = 8191
 
 ---@param pattern string of the whole text
 ---@param text string what it must be
@@ -63,13 +65,20 @@ container_values.credentials = types.map(container_values.credential, {
   end,
 })
 
--- ---- devices, addresses, processors ----
+-- ---- devices, processors ----
+
+---@param text string
+---@return string? text, string? reason
+local function check_permissions(text)
+  if text:find "^[rwm]+$" and not text:find "(.).*%1" then return text end
+  return nil, 'must be some of the letters "rwm", each once, got ' .. words.show(text)
+end
 
 local device = record.new({
   { name = "source", type = values.path, required = true, doc = "The device on the host.", also = { "path", "src" } },
   { name = "target", type = values.target, doc = "Its path inside; the same where left out.", also = { "dst" } },
   { name = "permissions", default = "rwm", doc = "Of r (read), w (write) and m (make).",
-    type = types.string { check = matching("^[rwm]+$", 'some of the letters "rwm"') } },
+    type = types.string { check = check_permissions } },
 }, { text = "{ source =, target =, permissions = }" })
 
 ---A device's path, or a table of settings.
@@ -84,72 +93,97 @@ container_values.device = {
 }
 
 ---@param text string
----@return boolean
-local function is_address(text)
-  local parts = { text:match "^(%d+)%.(%d+)%.(%d+)%.(%d+)$" }
-  for _, part in ipairs(parts) do
-    if #part > 3 or tonumber(part) > 255 then return false end
-  end
-  return #parts == 4 or text:find ":.*:" ~= nil and text:find "^[%x:.]+$" ~= nil
-end
-
----@param text string
----@return string? text, string? reason
-local function check_address(text)
-  if is_address(text) then return text end
-  return nil, "must be an IP address, got " .. words.show(text)
-end
-
-container_values.address = types.string { kind = "address", text = "an IP address", check = check_address }
-
----@param text string
----@return string? reason a predicate
-local function wrong_host(text)
-  if #text > LONGEST_HOST or not text:find "^[%w_][%w_.-]*$" then
-    return "is no host's name: letters, digits, '-' and '.'"
-  end
-end
-
-container_values.hostname = types.string { text = "a host's name", check = function(text)
-  local reason = wrong_host(text)
-  if reason then return nil, ("names %s, which %s"):format(words.show(text), reason) end
-  return text
-end }
-
-container_values.extra_hosts = types.map(types.string { text = "an IP address", check = function(text)
-  if text == "host-gateway" then return text end -- Docker's word for the host, as containers reach it
-  return check_address(text)
-end }, { text = "a map of hosts' names to IP addresses", key = wrong_host })
-
----@param text string
 ---@return string? text, string? reason
 local function check_cpuset(text)
   for part in (text .. ","):gmatch "([^,]*)," do
     local first, last = part:match "^(%d+)%-?(%d*)$"
     local fits = first and (last == "" and not part:find "-" or last ~= "" and tonumber(first) <= tonumber(last))
     if not fits then return nil, 'must be numbers of processors such as "0-3,5", got ' .. words.show(text) end
+    if tonumber(last == "" and first or last) > MAX_PROCESSOR then
+      return nil, ("must have numbers of at most %d, got %s"):format(MAX_PROCESSOR, words.show(text))
+    end
   end
   return text
 end
 
 container_values.cpuset = types.string { text = 'processors such as "0-3,5"', check = check_cpuset }
 
+-- ---- limits of a process ----
+
+-- Those of Linux; what JSON carries without loss; the most open files that any Linux can be set to.
+local ULIMITS <const> = { "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
+  "nproc", "rss", "rtprio", "rttime", "sigpending", "stack" }
+local MAX_LIMIT <const>, MAX_FILES <const> = 1 << 53, 2147483584
+
+local limit = types.integer { min = -1, max = MAX_LIMIT }
+
+local ulimit_record = record.new({
+  { name = "name", type = types.enumeration(ULIMITS), required = true, doc = "The limit's name, such as nofile." },
+  { name = "soft", type = limit, required = true, doc = "The limit; -1 for none." },
+  { name = "hard", type = limit, doc = "How far the plugin may raise it; soft where left out." },
+}, { text = "{ name =, soft =, hard = }" })
+
+local ulimit = {
+  kind = "record", text = ulimit_record.text, is = ulimit_record.is, fields = ulimit_record.fields,
+  read = function(value, at, report)
+    local read = ulimit_record.read(value, at, report)
+    if not read then return nil end
+    if read.hard == nil then read.hard = read.soft end
+    if read.name == "nofile" and math.max(read.soft or 0, read.hard or 0) > MAX_FILES then
+      report(at, ("%s: nofile must be at most %d, got %d"):format(at, MAX_FILES, math.max(read.soft, read.hard)))
+    end
+    return read
+  end,
+}
+
+container_values.ulimits = types.list(ulimit, { text = "a list of " .. ulimit.text })
+
 -- ---- signals, namespaces, profiles ----
+
+-- Linux' signals, as engines know them by name.
+local SIGNALS <const> = {}
+for name in ([[ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT RTMAX RTMIN SEGV STKFLT
+    STOP SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ]]):gmatch "%S+" do
+  SIGNALS[#SIGNALS + 1] = name
+end
+local LAST_SIGNAL <const>, MOST_ABOVE <const>, MOST_BELOW <const> = 64, 15, 14
+
+---@param name string without SIG
+---@return boolean
+local function is_signal(name)
+  for _, known in ipairs(SIGNALS) do
+    if name == known then return true end
+  end
+  local above, below = name:match "^RTMIN%+(%d%d?)$", name:match "^RTMAX%-(%d%d?)$"
+  local distance = tonumber(above or below)
+  return distance ~= nil and distance >= 1 and distance <= (above and MOST_ABOVE or MOST_BELOW)
+end
 
 ---@param text string
 ---@return string? name with SIG, or a number, string? reason
 local function check_signal(text)
   local name = text:upper():gsub("^SIG", "")
-  if name:find "^%u[%u%d]*$" or name:find "^RTM%u+[+-]%d+$" then return "SIG" .. name end
+  if is_signal(name) then return "SIG" .. name end
   local number = name:find "^%d%d?$" and tonumber(name)
-  if number and number >= 1 and number <= 64 then return name end
-  return nil, 'must be a signal such as "SIGINT", got ' .. words.show(text)
+  if number and number >= 1 and number <= LAST_SIGNAL then return name end
+  local near = nearest.find(name, SIGNALS)
+  return nil, ('must be a signal such as "SIGINT", got %s%s'):format(words.show(text), near
+    and ("; did you mean 'SIG%s'?"):format(near) or "")
 end
 
 container_values.signal = types.string { text = 'a signal such as "SIGINT"', check = check_signal }
 
-container_values.userns_mode = types.string { text = 'a mode such as "host"',
-  check = matching("^[%a-]+[%w:=,-]*$", 'a mode such as "host"') }
+-- Docker knows the first alone, Podman all of them.
+local USERNS <const> = { "^host$", "^private$", "^nomap$", "^keep%-id$", "^keep%-id:[ugs]", "^auto$", "^auto:[ugs]",
+  "^ns:/", "^container:[%w]" }
+
+container_values.userns_mode = types.string { text = 'a mode such as "host"', one_line = true, check = function(text)
+  for _, pattern in ipairs(USERNS) do
+    if text:find(pattern) then return text end
+  end
+  return nil, ('must be "host", or one of Podman\'s: "keep-id", "auto", "nomap", "private", "ns:/path", '
+    .. '"container:NAME"; got %s'):format(words.show(text))
+end }
 
 ---A size, or no limit.
 container_values.memory_swap = {
@@ -157,7 +191,7 @@ container_values.memory_swap = {
   is = types.size({}).is,
   read = function(value, at, report)
     if value == "unlimited" or value == -1 then return -1 end
-    return types.size({ min = "6MiB" }).read(value, at, report)
+    return types.size({ min = values.MIN_MEMORY }).read(value, at, report)
   end,
 }
 

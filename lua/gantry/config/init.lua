@@ -14,7 +14,8 @@ local config = {}
 
 ---@class gantry.Config a plain copy: sizes in bytes, durations in seconds, defaults filled in
 ---@field name string? the plugin's
----@field image string
+---@field image string? what runs: this, or the binary
+---@field binary string? absolute path
 ---@field sha256 string? 64 hex digits in lower case
 ---@field env string[]? NAME=VALUE, sorted
 ---@field nano_cpus integer? also where the policy said cpus
@@ -49,12 +50,19 @@ local function earlier(left, right)
   return left.message < right.message
 end
 
+---@param read table
+---@return string? name of what runs, where it can be a plugin's
+local function name_of(read)
+  if read.image then return image.short_name(read.image) end
+  return values.plugin_name.read(read.binary:match "[^/]*$", "name", function() end)
+end
+
 ---Puts what can be said in two ways into one.
 ---@param read table
 ---@param origin gantry.ConfigOrigin
 local function settle(read, origin)
   if read.cpus then read.nano_cpus, read.cpus = values.to_nano_cpus(read.cpus), nil end
-  read.name = read.name or origin.name or image.short_name(read.image)
+  read.name = read.name or origin.name or name_of(read)
 end
 
 ---Checks a table of fields and gives the config that gantry works with. The table is not changed.
@@ -69,13 +77,20 @@ function config.validate(fields, origin)
   local function report(at, message, kind) findings[#findings + 1] = finding(at, message, origin, kind) end
 
   local read = schema.config.read(fields, "", report)
-  for _, rule in ipairs(read and rules or {}) do rule(read, report) end
+  for _, rule in ipairs(read and rules or {}) do rule(read, report, fields) end
   if #findings > 0 then
     table.sort(findings, earlier)
     return nil, findings
   end
   settle(read, origin)
   return read
+end
+
+---What runs, as people name it.
+---@param found gantry.Config
+---@return string
+function config.what_runs(found)
+  return found.binary or found.tag and found.image .. ":" .. found.tag or found.image
 end
 
 ---In what is put over a base, for a field or an entry of a map: takes it away.

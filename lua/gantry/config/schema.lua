@@ -6,19 +6,21 @@
 
 local behaviour = require "gantry.config.behaviour"
 local container_values = require "gantry.config.container_values"
+local network_values = require "gantry.config.network_values"
 local record = require "gantry.base.record"
+local security_options = require "gantry.config.security_options"
+local tmpfs = require "gantry.config.tmpfs"
 local types = require "gantry.base.types"
 local values = require "gantry.config.values"
+local words = require "gantry.base.words"
 
 local schema = {}
 
 local text_list = types.list(types.string { empty = true })
-local endpoint_settings = types.map(types.data(), { text = "a table of the engine's settings" })
-local word = types.string { one_line = true }
-local name_list = types.list(word, { min = 1, unique = true })
-
--- The smallest memory limit that engines take.
-local MIN_MEMORY <const> = "6MiB"
+local word = types.string { one_line = true, check = function(text)
+  if not text:find "%s" then return text end
+  return nil, "must not contain spaces, got " .. words.show(text)
+end }
 
 -- As many processes as Linux can have; the highest number of a version, which plugins read as a Go int.
 local MAX_PIDS <const>, MAX_VERSION <const>, LONGEST <const> = 1 << 22, (1 << 31) - 1, behaviour.LONGEST
@@ -28,12 +30,17 @@ schema.groups = {
   { title = "What runs", fields = {
     { name = "name", type = values.plugin_name, example = '"kv"',
       doc = "The plugin's name; the policy file's name without .lua where left out." },
-    { name = "image", type = values.image, required = true, example = '"registry.example:5000/vault-plugin-auth-jwt"',
+    { name = "image", type = values.image, example = '"registry.example:5000/vault-plugin-auth-jwt"',
       doc = "The image; a registry with a port, a tag and a digest may be part of it.", also = { "img" } },
+    { name = "binary", type = values.host_path, example = '"/opt/plugins/kv"',
+      also = { "program", "executable", "exe", "bin" },
+      doc = "The plugin's own file, instead of an image: it runs in a container of that one file." },
+    { name = "libraries", type = types.boolean(), default = false, also = { "libs", "dynamic" },
+      doc = "Gives a dynamic binary this machine's loader and libraries, read-only." },
     { name = "tag", type = values.tag, example = '"0.16.0"',
       doc = "The image's tag; latest where neither this nor the image has one.", also = { "version" } },
     { name = "sha256", type = values.sha256, example = '"sha256:9f2c..."', also = { "sha", "digest", "checksum" },
-      doc = "Pin: the image's id or repository digest must be this, or nothing is started." },
+      doc = "Pin: the image's id or repository digest, or the SHA-256 of the binary, must be this." },
     { name = "pull", type = types.enumeration { "never", "missing", "always" }, default = "never",
       example = '"missing"', also = { "pull_policy", "image_pull_policy" },
       doc = "When the image is fetched from its registry: never, where the engine lacks it, or at each launch." },
@@ -73,8 +80,8 @@ schema.groups = {
   { title = "Isolation and limits", fields = {
     { name = "runtime", type = word, example = '"runsc"',
       doc = "OCI runtime, as the engine knows it; the engine's default where left out." },
-    { name = "memory", type = types.size { min = MIN_MEMORY }, example = '"256MiB"', also = { "mem", "memory_bytes" },
-      doc = "Limit of memory; none where left out." },
+    { name = "memory", type = types.size { min = values.MIN_MEMORY }, example = '"256MiB"',
+      also = { "mem", "memory_bytes" }, doc = "Limit of memory; none where left out." },
     { name = "memory_swap", type = container_values.memory_swap, example = '"512MiB"', also = { "memswap" },
       doc = 'Limit of memory and swap together, or "unlimited"; memory, which means no swap, where left out.' },
     { name = "cpus", type = values.cpus, example = "0.5", also = { "cpu" },
@@ -85,13 +92,14 @@ schema.groups = {
       doc = "Processors that it may run on." },
     { name = "pids_limit", type = types.integer { min = 1, max = MAX_PIDS }, example = "128", also = { "pids" },
       doc = "Most processes and threads; 2048 where left out." },
-    { name = "ulimits", type = types.list(values.ulimit, { text = "a list of { name =, soft =, hard = }" }),
+    { name = "ulimits", type = container_values.ulimits,
       example = '{ { name = "nofile", soft = 1024, hard = 4096 } }', doc = "Limits of the plugin's process." },
     { name = "cgroup_parent", type = word, example = '"/plugins"',
       doc = "The cgroup that the container's is made in." },
     { name = "cap_ipc_lock", type = types.boolean(), default = false, also = { "mlock", "ipc_lock" },
       doc = "Grants IPC_LOCK, for plugins that lock memory. All other capabilities are dropped." },
-    { name = "security_opt", type = name_list, example = '{ "no-new-privileges" }', also = { "security_options" },
+    { name = "security_opt", type = security_options, example = '{ "no-new-privileges" }',
+      also = { "security_options" },
       doc = "As the engine takes them. no-new-privileges holds, but with cap_ipc_lock or no-new-privileges:false." },
     { name = "seccomp", type = container_values.seccomp, example = '"/etc/gantry/seccomp.json"',
       doc = 'Filter of system calls: "default" is the engine\'s, "unconfined" none, a path that of a JSON file.' },
@@ -103,7 +111,7 @@ schema.groups = {
     { name = "read_only", type = types.boolean(), also = { "readonly_rootfs", "read_only_rootfs" },
       example = "true",
       doc = "Makes the container's own file system read-only; left out, it is so under `gantry exec`." },
-    { name = "tmpfs", type = values.tmpfs, example = '{ ["/tmp"] = "size=16m" }',
+    { name = "tmpfs", type = tmpfs, example = '{ ["/tmp"] = "size=16m" }',
       doc = "Paths inside that are memory: a map of paths to mount options, or a list; /tmp is, and is TMPDIR." },
     { name = "mounts", type = types.list(values.mount, { text = "a list of { source =, target =, read_only = }" }),
       example = '{ { source = "/etc/ssl/certs", target = "/etc/ssl/certs", read_only = true } }',
@@ -118,16 +126,16 @@ schema.groups = {
   { title = "Network", fields = {
     { name = "disable_network", type = types.boolean(), default = false, also = { "network_disabled", "no_network" },
       doc = "No network but the container's own loopback; also halves the start time." },
-    { name = "hostname", type = container_values.hostname, example = '"kv"', also = { "host_name" },
+    { name = "hostname", type = network_values.hostname, example = '"kv"', also = { "host_name" },
       doc = "The container's own name; a part of its id where left out." },
-    { name = "dns", type = types.one_or_list(container_values.address, { empty = true }), example = '{ "192.0.2.53" }',
+    { name = "dns", type = types.one_or_list(network_values.address, { empty = true }), example = '{ "192.0.2.53" }',
       doc = "Name servers, instead of the engine's.", also = { "nameservers", "dns_servers" } },
-    { name = "extra_hosts", type = container_values.extra_hosts, example = '{ ["vault.internal"] = "192.0.2.7" }',
+    { name = "extra_hosts", type = network_values.extra_hosts, example = '{ ["vault.internal"] = "192.0.2.7" }',
       doc = 'Names that it knows beside those of DNS; "host-gateway" is the host, where the engine has that.',
       also = { "add_host", "hosts" } },
-    { name = "networks", type = name_list, example = '{ "backend" }', also = { "network" },
+    { name = "networks", type = network_values.networks, example = '{ "backend" }', also = { "network" },
       doc = 'Networks of the engine to join, else its default one; "host" is this machine\'s own, localhost too.' },
-    { name = "endpoints_config", type = types.map(endpoint_settings, { text = "a map of networks to settings" }),
+    { name = "endpoints_config", type = network_values.endpoints,
       example = '{ backend = { Aliases = { "kv" } } }',
       doc = "Networks to join, each with endpoint settings as the engine's API names them." },
   } },

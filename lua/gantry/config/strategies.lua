@@ -70,6 +70,19 @@ local function unknown(name, known, key)
     near and ("did you mean '%s'?"):format(near) or "it has " .. table.concat(names, ", ")))
 end
 
+---The first delay is the shortest: of `first` and `max`, the one that is given takes the other's default along.
+---@param backoff { first: number, max: number }
+---@param given table
+local function settle_longest(backoff, given)
+  if backoff.first <= backoff.max then return end
+  if given.max ~= nil and given.first ~= nil then
+    refuse("backoff", ("first must not be above max, got %s and %s"):format(words.show(given.first),
+      words.show(given.max)))
+  end
+  local delay = given.first ~= nil and backoff.first or backoff.max
+  backoff.first, backoff.max = delay, delay
+end
+
 ---@param name string of the strategy
 ---@param given any
 ---@return table
@@ -88,6 +101,7 @@ local function read_parameters(name, given)
     if read == nil then refuse(name, ("%s %s"):format(key, reason)) end
     result[key] = read
   end
+  if name == "backoff" then settle_longest(result, given) end
   return result
 end
 

@@ -3,11 +3,11 @@
 --- config/values.lua: the types of values that a plugin's config has and other configs have not: names of images and
 --- variables, paths, pins, the magic cookie.
 
+local container_paths = require "gantry.config.container_paths"
 local home = require "gantry.config.home"
 local image = require "gantry.base.image"
 local record = require "gantry.base.record"
 local types = require "gantry.base.types"
-local units = require "gantry.base.units"
 local variables = require "gantry.config.variables"
 local words = require "gantry.base.words"
 
@@ -16,11 +16,14 @@ local values = {}
 local RESERVED_LABELS <const> = "gantry."
 local LONGEST_NAME <const> = 64
 
--- Docker's smallest share of a processor; more than any machine has.
-local MIN_CPUS <const>, MAX_CPUS <const>, NANO <const> = 0.01, 1000000, 1000000000
+-- Docker's smallest share of a processor; as many as Linux is ever built for.
+local MIN_CPUS <const>, MAX_CPUS <const>, NANO <const> = 0.01, 8192, 1000000000
 
--- The highest number of a user or group that engines take; the longest path of Linux'; what JSON carries without loss.
-local MAX_ID <const>, LONGEST_PATH <const>, MAX_LIMIT <const> = (1 << 31) - 1, 4095, 1 << 53
+-- The smallest limit of memory that engines take.
+values.MIN_MEMORY = "6MiB"
+
+-- The highest number of a user or group that engines take; the longest path of Linux'.
+local MAX_ID <const>, LONGEST_PATH <const> = (1 << 31) - 1, 4095
 
 ---@param wrong fun(text: string): string? gives a predicate
 ---@return fun(text: string): string?, string?
@@ -98,8 +101,10 @@ values.share_tmp = types.union(types.boolean(), types.enumeration { "/tmp" })
 ---@param text string
 ---@return string? text, string? reason
 local function check_target(text)
-  if not text:find("[^/]") and text ~= "" then return nil, "must not be the container's root" end
-  return check_path(text)
+  local path, reason = check_path(text)
+  reason = reason or container_paths.wrong_target(text)
+  if reason then return nil, reason end
+  return path
 end
 
 values.target = types.string { kind = "path", text = "an absolute path inside the container",
@@ -166,15 +171,26 @@ values.labels = types.map(types.string { empty = true }, {
   end,
 })
 
+---@param text string
+---@return boolean whether a user or group may have this name, or number
+local function is_account(text)
+  return text:find "^[^%s:,/+-][^%s:,/]*$" ~= nil
+end
+
 values.group = types.union(
   types.integer { min = 0, max = MAX_ID, text = "a group's number" },
-  types.string { kind = "name", text = "a group's name", one_line = true })
+  types.string { kind = "name", text = "a group's name", one_line = true, check = function(text)
+    if is_account(text) then return text end
+    return nil, "must be a group's name or number, got " .. words.show(text)
+  end })
 
 ---@param text string
 ---@return string? text, string? reason
 local function check_user(text)
-  local user, group = text:match("^([^:]+):?([^:]*)$")
-  if not user or text:sub(-1) == ":" then return nil, "must be USER or USER:GROUP, got " .. words.show(text) end
+  local user, colon, group = text:match "^([^:]*)(:?)(.*)$"
+  if not is_account(user) or colon ~= "" and not is_account(group) then
+    return nil, "must be USER or USER:GROUP, by name or number, got " .. words.show(text)
+  end
   for _, part in ipairs { user, group } do
     if part:find("^%d+$") and tonumber(part) > MAX_ID then
       return nil, ("must have numbers of at most %d, got %s"):format(MAX_ID, words.show(text))
@@ -192,40 +208,6 @@ values.user = types.union(types.string { text = 'a user such as "1000:1000"', on
   end,
 })
 
----@param options string of mount
----@return string? options, string? reason
-local function check_tmpfs(options)
-  for size in ("," .. options):gmatch(",size=([^,]*)") do
-    local number, unit = size:match("^(%d+)([kKmMgGtT]?)$")
-    local bytes, reason
-    if number then bytes, reason = units.bytes(number .. (unit == "" and "B" or unit .. "iB")) end
-    if not bytes and not size:find "^%d%d?%d?%%$" then
-      return nil, ("has a size that %s"):format(reason or "must be one such as 16m, got " .. words.show(size))
-    end
-  end
-  return options
-end
-
-local tmpfs_map = types.map(types.string { empty = true, one_line = true, check = check_tmpfs }, {
-  text = "a map of paths to options, or a list of paths", key = function(key)
-    local _, reason = check_target(key)
-    return reason
-  end,
-})
-
----Paths that are memory inside, by path; a list means the engine's own options.
-values.tmpfs = {
-  kind = "map", text = tmpfs_map.text, is = tmpfs_map.is,
-  read = function(value, at, report)
-    if not types.is_list(value) then return tmpfs_map.read(value, at, report) end
-    local paths = types.list(values.target).read(value, at, report)
-    if not paths then return nil end
-    local map = {}
-    for _, path in ipairs(paths) do map[path] = "" end
-    return map
-  end,
-}
-
 values.mount = record.new({
   { name = "source", type = values.source, required = true, also = { "src", "from" },
     doc = "Path on the host; a relative one is below the policy's folder, and ~ is the caller's HOME." },
@@ -236,24 +218,6 @@ values.mount = record.new({
   { name = "relabel", type = types.enumeration { "shared", "private" }, also = { "selinux", "z" },
     doc = "With SELinux, gives the source, for good, a label that all containers may open, or this one alone." },
 }, { text = "{ source =, target =, read_only = }" })
-
-local limit = types.integer { min = -1, max = MAX_LIMIT }
-
-local ulimit_record = record.new({
-  { name = "name", type = types.string { one_line = true }, required = true,
-    doc = "The limit's name, such as nofile." },
-  { name = "soft", type = limit, required = true, doc = "The limit; -1 for none." },
-  { name = "hard", type = limit, doc = "How far the plugin may raise it; soft where left out." },
-}, { text = "{ name =, soft =, hard = }" })
-
-values.ulimit = {
-  kind = "record", text = ulimit_record.text, is = ulimit_record.is, fields = ulimit_record.fields,
-  read = function(value, at, report)
-    local read = ulimit_record.read(value, at, report)
-    if read and read.hard == nil then read.hard = read.soft end
-    return read
-  end,
-}
 
 values.cookie = record.new({
   { name = "key", type = values.variable, required = true, doc = "The variable that the plugin looks for." },

@@ -26,19 +26,19 @@ local plugin = object {
   name = text, state = text, detail = maybe_text, image = maybe_text, uptime = maybe_seconds,
   next_start = maybe_seconds, restarts = count, generation = count, stats = optional(stats),
   address = optional(object { network = text, string = text }),
-  last_exit = optional(object { text = maybe_text, requested = optional(types.boolean()) }),
+  last_exit = optional(object { text = maybe_text, error = maybe_text, requested = optional(types.boolean()) }),
 }
 
 ---@type table<string, gantry.Type>
 answer.types = {
   plugin = plugin,
-  plugins = object { plugins = list(plugin) },
-  why = object { entries = list(object { time = time, kind = text, text = text }) },
+  plugins = object { plugins = list(plugin), waits_for = maybe_text },
+  why = object { name = maybe_text, entries = list(object { time = time, kind = text, text = text }) },
   reload = object { plugins = list(object {}), findings = list(text) },
   down = object { stopped = list(text) },
   event = object { time = time, kind = text, text = text, plugin = maybe_text },
-  log = object { line = text, level = maybe_text, module = maybe_text, message = maybe_text,
-    fields = optional(object {}) },
+  log = object { line = text, time = optional(time), generation = count, level = maybe_text, module = maybe_text,
+    message = maybe_text, fields = optional(object {}) },
 }
 
 ---@param value any

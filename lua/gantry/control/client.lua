@@ -19,18 +19,28 @@ local CONNECT_TIMEOUT <const> = 10
 local LONGEST_VALUE <const> = 16 * 1024 * 1024
 
 ---@class gantry.ControlClient
+---@field places string[] sockets that may be the supervisor's
+---@field place integer of the one in use
 local Client = {}
 Client.__index = Client
 
----@param path string? of the socket
----@return gantry.ControlClient?, gantry.Error?
-function client.open(path)
-  path = path or paths.control()
+---@param self gantry.ControlClient
+---@return boolean? ok, gantry.Error? err
+local function open_place(self)
   local module, missing = c_module.load "http"
   if not module then return nil, missing end
-  local http, err = module.new(task.loop(), { url = "http://gantry", unix_socket = path })
-  if not http then return nil, err end
-  return setmetatable({ http = http, path = path }, Client)
+  local http, err = module.new(task.loop(), { url = "http://gantry", unix_socket = self.places[self.place] })
+  self.http = http
+  return http ~= nil, err
+end
+
+---@param path string? of the socket; where a `gantry up` is expected, where nil
+---@return gantry.ControlClient?, gantry.Error?
+function client.open(path)
+  local self = setmetatable({ places = path and { path } or paths.controls(), place = 1 }, Client)
+  local ok, err = open_place(self)
+  if not ok then return nil, err end
+  return self
 end
 
 local ENOENT <const>, EACCES <const>, ECONNREFUSED <const> = 2, 13, 111
@@ -53,19 +63,37 @@ local function who_may(path)
     :format(group, group)
 end
 
+---@param err gantry.Error
+---@return boolean
+local function nobody_listens(err)
+  return err.os_error == ENOENT or err.os_error == ECONNREFUSED
+end
+
 ---@param self gantry.ControlClient
 ---@param err gantry.Error
 ---@return gantry.Error
 local function unreachable(self, err)
-  if err.os_error == ENOENT or err.os_error == ECONNREFUSED then
+  if nobody_listens(err) then
     return errors.new("NOT_SUPERVISING", ("no gantry up is running: nobody listens on %s; start it with "
-      .. "`gantry up DIR`, or name its socket with --control"):format(self.path), { cause = err })
+      .. "`gantry up DIR`, or name its socket with --control"):format(self.places[1]), { cause = err })
   end
+  local path = self.places[self.place]
   if err.os_error == EACCES then
-    return errors.new("CONTROL_PERMISSION", ("permission denied on the control socket %s; %s"):format(self.path,
-      who_may(self.path)), { cause = err })
+    return errors.new("CONTROL_PERMISSION", ("permission denied on the control socket %s; %s"):format(path,
+      who_may(path)), { cause = err })
   end
-  return err:wrap("speak to gantry up at " .. self.path)
+  return err:wrap("speak to gantry up at " .. path)
+end
+
+---Turns to the next place, where nobody listens at this one.
+---@param self gantry.ControlClient
+---@param err gantry.Error
+---@return boolean turned
+local function next_place(self, err)
+  if not nobody_listens(err) or self.place == #self.places then return false end
+  self.http:close()
+  self.place = self.place + 1
+  return open_place(self) == true
 end
 
 ---@param body string
@@ -79,24 +107,34 @@ local function refusal(body, status)
   return errors.new("CONTROL_FAILED", ("gantry up answered with status %d"):format(status), { status = status })
 end
 
+---@param self gantry.ControlClient
 ---@param method string
 ---@param path string
----@param on_data (fun(bytes: string))?
+---@param on_data (fun(bytes: string): boolean?)? gives false where it wants no more
 ---@return table? response, gantry.Error? err
 local function exchange(self, method, path, on_data)
   local status, refused = nil, {}
   local response, err = task.await(function(resume)
-    local request = self.http:request {
+    local request
+    request = self.http:request {
       method = method, path = path, connect_timeout = CONNECT_TIMEOUT,
       on_headers = function(code) status = code end,
       on_data = on_data and function(bytes)
-        if status == 200 then on_data(bytes) else refused[#refused + 1] = bytes end
+        if status ~= 200 then
+          refused[#refused + 1] = bytes
+        elseif on_data(bytes) == false then
+          request:cancel()
+          resume { status = status }
+        end
       end or nil,
       on_done = function(failure, answer) if failure then resume(nil, failure) else resume(answer) end end,
     }
     return function() request:cancel() end
   end)
-  if not response then return nil, unreachable(self, err) end
+  if not response then
+    if next_place(self, err) then return exchange(self, method, path, on_data) end
+    return nil, unreachable(self, err)
+  end
   if response.status ~= 200 then return nil, refusal(response.body or table.concat(refused), response.status) end
   return response
 end
@@ -109,7 +147,7 @@ function Client:call(method, path, wanted)
   local response, err = exchange(self, method, path)
   if not response then return nil, err end
   local value, broken = json.decode(response.body or "")
-  if value == nil then return nil, broken:wrap("the answer of gantry up at " .. self.path) end
+  if value == nil then return nil, broken:wrap("the answer of gantry up at " .. self.places[self.place]) end
   return answers.read(value, wanted, path)
 end
 
@@ -125,14 +163,19 @@ end
 ---Reads a stream of JSON lines until it ends.
 ---@param path string
 ---@param wanted gantry.Type of each
----@param take fun(value: table?, line: string) value is nil for a line that does not fit
+---@param take fun(value: table?, line: string): boolean? value is nil for a line that does not fit; false ends it
 ---@return boolean? ended, gantry.Error? err
 function Client:follow(path, wanted, take)
-  local lines = core.lines.new(LONGEST_VALUE)
+  local lines, goes_on = core.lines.new(LONGEST_VALUE), true
   local function on_line(line)
-    if line ~= "" then take((types.first_finding(wanted, (json.decode(line)), "it")), line) end
+    if line ~= "" and goes_on then
+      goes_on = take((types.first_finding(wanted, (json.decode(line)), "it")), line) ~= false
+    end
   end
-  local response, err = exchange(self, "GET", path, function(bytes) lines:feed(bytes, on_line) end)
+  local response, err = exchange(self, "GET", path, function(bytes)
+    lines:feed(bytes, on_line)
+    return goes_on
+  end)
   if not response then return nil, err end
   return true
 end

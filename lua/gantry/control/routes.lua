@@ -14,7 +14,7 @@ local view = require "gantry.supervisor.view"
 
 local routes = {}
 
-local DEFAULT_LINES <const>, MOST_LINES <const> = 200, 100000
+local DEFAULT_LINES <const> = 200
 -- Seconds for the last answer to go out.
 local LAST_ANSWER <const> = 0.2
 
@@ -26,12 +26,12 @@ local function flag(request, name)
   return value ~= nil and value ~= "0" and value ~= "false"
 end
 
----Asks a unit, and answers with what came of it once it has settled.
+---Asks a unit, and answers with what came of it once it has settled: with `wait`, not while it waits for something.
 ---@param verb "start"|"stop"|"restart"
 ---@return fun(supervisor: gantry.Supervisor, one: gantry.Unit): table?, gantry.Error?
 local function act(verb)
-  return function(_, one)
-    local settled, err = one:ask(verb)
+  return function(_, one, request)
+    local settled, err = one:ask(verb, flag(request, "wait"))
     if not settled then return nil, err end
     return view.of(one)
   end
@@ -42,8 +42,9 @@ end
 ---@return table
 local function log_line(entry, name)
   local parsed = hclog.parse(entry.line)
-  return { time = entry.time, plugin = name, stream = entry.stream, line = entry.line, level = parsed.level,
-    module = parsed.module, message = parsed.message, fields = next(parsed.fields) and parsed.fields or nil }
+  return { time = entry.time, plugin = name, generation = entry.generation, stream = entry.stream, line = entry.line,
+    level = parsed.level, module = parsed.module, message = parsed.message,
+    fields = next(parsed.fields) and parsed.fields or nil }
 end
 
 ---@param what string in the plural
@@ -65,7 +66,7 @@ local function logs(_, one, request)
   local text = request:argument "lines" or tostring(DEFAULT_LINES)
   local count = text:find "^%d+$" and math.tointeger(tonumber(text))
   if not count then return nil, errors.new("REQUEST_INVALID", "lines must be a whole number") end
-  local kept = one.log:last_lines(math.min(count, MOST_LINES))
+  local kept = one.log:last_lines(count)
   local dropped = one.log.first - 1
   if dropped > 0 and count > #kept then
     table.insert(kept, 1, { time = os.time(), stream = "stderr",
@@ -117,7 +118,7 @@ local TOP = {
     return { version = version, directory = supervisor.directory, engine = engine and engine.endpoint.name }
   end,
   ["GET /v1/plugins"] = function(supervisor, request)
-    return { plugins = json.array(view.all(supervisor, flag(request, "stats"))) }
+    return { plugins = json.array(view.all(supervisor, flag(request, "stats"))), waits_for = supervisor:waits_for() }
   end,
   ["GET /v1/metrics"] = function(supervisor) return metrics.text(supervisor) end,
   ["GET /v1/events"] = function(supervisor, request)

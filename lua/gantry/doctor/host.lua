@@ -155,7 +155,8 @@ local function check_leftovers(self)
   end
   if #list + #stuck == 0 then return self:ok("leftovers", "none") end
   for _, item in ipairs(list) do
-    self:warn("leftovers", garbage.describe(item) .. ", whose gantry is dead", "gantry gc removes it")
+    self:warn("leftovers", garbage.describe(item) .. (item.image and "" or ", whose gantry is dead"),
+      "gantry gc removes it")
   end
 end
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- doctor/init.lua: looks at engine, machine and policy for what would stop a plugin, each finding with its remedy.
---- Nothing is started; what is made to probe is removed again.
+--- doctor/init.lua: looks at settings, engine, machine and policy for what would stop a plugin, each finding with its
+--- remedy. Nothing is started; what is made to probe is removed again.
 
 local engine_checks = require "gantry.doctor.engine"
 local engines = require "gantry.engine"
@@ -9,6 +9,7 @@ local errors = require "gantry.base.errors"
 local host_checks = require "gantry.doctor.host"
 local policy_checks = require "gantry.doctor.policy"
 local runtime_dir = require "gantry.place.runtime_dir"
+local settings_checks = require "gantry.doctor.settings"
 
 local doctor = {}
 
@@ -63,14 +64,16 @@ local function connect(self, url)
   self.description = engine:describe()
 end
 
----@param options { engine: string?, policy: string?, runtime_dir: string?, environment: table<string, string>? }?
+---@param options { engine: string?, policy: string?, runtime_dir: string?, environment: table<string, string>?,
+--- print: function? }? print: as in gantry.LoadOptions
 ---@return gantry.Finding[] findings
 function doctor.examine(options)
   options = options or {}
   local self = setmetatable({ findings = {}, environment = options.environment }, Examination)
+  if not settings_checks.run(self) then return self.findings end
   self.runtime_dir = options.runtime_dir or runtime_dir.path(options.environment)
   connect(self, options.engine)
-  if options.policy then policy_checks.load(self, options.policy) end
+  if options.policy then policy_checks.load(self, options.policy, options.print) end
   if self.description then engine_checks.run(self) end
   host_checks.run(self)
   if self.policy then policy_checks.run(self) end

@@ -14,12 +14,13 @@ local policy_checks = {}
 ---Loads the policy; what is wrong with it are findings.
 ---@param self gantry.Examination
 ---@param path string
-function policy_checks.load(self, path)
+---@param print_line (fun(text: string, path: string))?
+function policy_checks.load(self, path, print_line)
   local provider = context.of({ verb = "doctor" }, function()
     if self.engine then return self.engine end
     return nil, errors.new("ENGINE_UNREACHABLE", "this policy is a function, which asks for the engine")
   end)
-  local policy, err = policies.load(path, provider)
+  local policy, err = policies.load(path, provider, { print = print_line })
   if policy then
     self.policy = policy
     return self:ok("policy", path .. " is valid")
@@ -33,6 +34,9 @@ local function check_launch(self)
   if not self.engine then return end
   local planned, err = plugin.plan(self.policy.config, { engine = self.engine, runtime_dir = self.runtime_dir,
     environment = self.environment })
+  if planned and planned.binary then
+    return self:ok("launch", ("binary %s (sha256:%s…)"):format(planned.binary, planned.sha256:sub(1, 12)))
+  end
   if planned then return self:ok("launch", ("image %s (%s…)"):format(planned.image, planned.image_id:sub(1, 19))) end
   if err.code == "IMAGE_NOT_FOUND" and self.policy.config.pull ~= "never" then
     return self:ok("launch", "the image is not here yet; the policy lets it be pulled")

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- engine/absent.lua: an engine that nobody asks: what a request would be is built from what was said of it, for plans
---- without an engine and for tests of policies. It has each image, and believes each pin.
+--- without an engine and for tests of policies. It has each image and each binary, and believes each pin.
 
 local podman = require "gantry.engine.podman"
 
@@ -17,6 +17,9 @@ function absent.new(description)
   return setmetatable({ description = description, kind = description.kind, api = description.api,
     endpoint = { name = "ctx.engine" }, swept = {} }, Absent)
 end
+
+---Nobody looks at a binary for it either.
+Absent.believes = true
 
 ---What the engine would say of itself, as far as requests depend on it.
 ---@return table info
@@ -38,7 +41,7 @@ end
 ---@param pin string? 64 hex digits
 ---@return table image
 function Absent.inspect_image(_, reference, pin)
-  return { Id = pin and "sha256:" .. pin or reference, Config = {} }
+  return { Id = pin and "sha256:" .. pin or reference }
 end
 
 ---@param request table

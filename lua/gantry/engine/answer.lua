@@ -20,8 +20,10 @@ answer.types = {
   any = object {},
   image = object { Id = text, RepoDigests = maybe_texts, Size = optional(types.integer { min = 0 }),
     Config = optional(object { Entrypoint = maybe_texts, Cmd = maybe_texts, WorkingDir = maybe_text,
-      User = maybe_text }) },
+      User = maybe_text }),
+    RootFS = optional(object { Layers = maybe_texts }) },
   images = list(object { Id = text }),
+  removed = list(object {}),
   created = object { Id = id, Warnings = maybe_texts },
   containers = list(object { Id = id, Labels = types.strings(), State = maybe_text, Names = maybe_texts,
     Created = optional(types.number()) }),
@@ -46,6 +48,15 @@ answer.types = {
   version = object { MinAPIVersion = text, ApiVersion = text },
   event = object { Action = text, Actor = object { ID = id, Attributes = types.strings() } },
 }
+
+---What a line of an engine's progress says of a failure, which may come behind a status of success.
+---@param value table
+---@return string? reason
+function answer.failure(value)
+  local detail = type(value.errorDetail) == "table" and value.errorDetail.message or value.error
+  if detail == nil or type(detail) == "string" then return detail end
+  return (json.line(detail):gsub("\n$", ""))
+end
 
 ---The type of answers that say by their status alone that it was done.
 answer.nothing = {}

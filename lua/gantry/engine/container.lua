@@ -13,7 +13,7 @@ container.LABEL = {
   directory = "gantry.directory", -- its socket directory on the host
   version = "gantry.version", -- of the gantry that launched it
   masked = "gantry.masked", -- names of variables whose values are shown to nobody
-  exec = "gantry.exec", -- launched for another host: the name of its own socket directory
+  unique = "gantry.unique", -- of a launch beside others of its plugin: its socket directory's name, which no other has
 }
 
 -- Where the policy says nothing: far above what a plugin needs, far below what stops a machine.
@@ -30,9 +30,9 @@ local function bind(mount)
 end
 
 ---@param config gantry.Config
----@param facts { directory: string, shared: table[]?, credentials: table?, relabel: boolean?, selinux: boolean? } the
---- socket directory; folders of the host at their own paths; that of the credentials; whether ours are to be
---- relabelled; whether there are labels
+---@param facts { directory: string, shared: table[]?, libraries: table[]?, credentials: table?, relabel: boolean?,
+--- selinux: boolean? } the socket directory; folders of the host at their own paths; what a binary needs to start; that
+--- of the credentials; whether ours are to be relabelled; whether there are labels
 ---@return table[] mounts, string[]? binds the engine's; the socket directory is the first of both
 local function engine_mounts(config, facts)
   local list, binds = {}, {}
@@ -47,7 +47,7 @@ local function engine_mounts(config, facts)
   -- The same path on both sides: an address then means the same inside and outside, also within broker messages.
   add_own(facts.directory, facts.directory)
   if facts.credentials then add_own(facts.credentials.source, facts.credentials.target, true) end
-  for _, some in ipairs { facts.shared or {}, config.mounts or {} } do
+  for _, some in ipairs { facts.shared or {}, facts.libraries or {}, config.mounts or {} } do
     for _, mount in ipairs(some) do
       if facts.selinux and mount.relabel then
         binds[#binds + 1] = bind(mount)

@@ -61,6 +61,19 @@ local function unknown_error(name, source, known, unreadable)
     #names > 0 and "is " .. table.concat(names, ", ") or "are none"))
 end
 
+---The docker command's contexts that name an engine, whichever is in use.
+---@param environment table<string, string>
+---@return { name: string, host: string }[]
+function contexts.list(environment)
+  local list = {}
+  for name, one in pairs((read_all(docker_config.folder(environment) or "."))) do
+    local docker = type(one.meta.Endpoints) == "table" and one.meta.Endpoints.docker
+    local host = type(docker) == "table" and docker.Host
+    if type(host) == "string" then list[#list + 1] = { name = name, host = host } end
+  end
+  return list
+end
+
 ---The engine of a context.
 ---@param name string
 ---@param source string what named it

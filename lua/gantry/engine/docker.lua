@@ -121,8 +121,8 @@ end
 ---One API call that answers with JSON values, a line each, for as long as it likes.
 ---@param method string
 ---@param path string below the version
----@param options { action: string, headers: string[]?, on_open: fun()?, on_value: fun(value: table) } on_open: the
---- engine has agreed
+---@param options { action: string, headers: string[]?, source: userdata?, on_open: fun()?,
+--- on_value: fun(value: table) } source: of the request's body; on_open: the engine has agreed
 ---@return boolean? ended, gantry.Error? err
 function Docker:stream(method, path, options)
   local status
@@ -132,7 +132,7 @@ function Docker:stream(method, path, options)
     if type(value) == "table" then options.on_value(value) end
   end
   local response, err = exchange(self.http, {
-    method = method, path = "/v" .. self.api .. path, headers = options.headers,
+    method = method, path = "/v" .. self.api .. path, headers = options.headers, source = options.source,
     on_headers = function(code)
       status = code
       if options.on_open and not failed(code) then options.on_open() end
@@ -219,6 +219,32 @@ function Docker:inspect_image(reference)
   return image, err
 end
 
+---Gives the engine an image.
+---@param source userdata the archive, of gantry.core.digest
+---@param action string
+---@return boolean? loaded, gantry.Error? err also with the code of what the source failed with
+function Docker:load_image(source, action)
+  local reason
+  local ok, err = self:stream("POST", "/images/load?quiet=1", { action = action, source = source,
+    headers = { "Content-Type: application/x-tar" },
+    on_value = function(value) reason = answers.failure(value) or reason end })
+  if not ok then return nil, err end
+  if reason then return nil, errors.new("ENGINE_ERROR", ("%s: the engine says: %s"):format(action, reason)) end
+  return true
+end
+
+---Takes an image's name away, and the image with its last one. One that is gone already is a success.
+---@param reference string
+---@return boolean? removed false when it was gone
+---@return gantry.Error? err of status 409 while a container uses it
+function Docker:remove_image(reference)
+  local answer, err = self:call("DELETE", "/images/" .. reference, { action = "remove image " .. reference,
+    type = TYPES.removed })
+  if answer then return true end
+  if err.status == 404 then return false end
+  return nil, err
+end
+
 ---Docker's own way to say no user namespace is the only one that it knows.
 ---@param request table
 ---@return table? request, gantry.Error? err
@@ -262,6 +288,39 @@ function Docker:read_file(id, path)
   local text = archive.first_file(response.body)
   if text then return text end
   return nil, errors.new("ENGINE_ANSWER", action .. ": the engine's answer holds no such file")
+end
+
+---@class gantry.FileHead
+---@field kind "file"|"link"|"folder"|"other"
+---@field mode integer
+---@field target string where a link leads to
+---@field bytes string a file's first ones
+
+---The beginning of a file inside a container, which need not run; what follows is not fetched.
+---@param id string
+---@param path string
+---@param most integer bytes
+---@return gantry.FileHead? head, gantry.Error? err of status 404 where nothing is there
+function Docker:read_head(id, path, most)
+  local action = ("look at %s of container %s"):format(path, short(id))
+  local pieces, size, status, enough = {}, 0, nil, task.event()
+  local sent <close>, refused = self.http:request { method = "GET", timeout = REQUEST_TIMEOUT,
+    path = ("/v%s/containers/%s/archive?path=%s"):format(self.api, id, escape(path)),
+    on_headers = function(code) status = code end,
+    on_data = function(bytes)
+      pieces[#pieces + 1], size = bytes, size + #bytes
+      if size > most and not failed(status) then enough:set(true) end
+    end,
+    on_done = function(err) enough:set(not err, err) end }
+  if not sent then return nil, refused:wrap(action) end
+  local ok, err = enough:wait()
+  if not ok then return nil, err:wrap(action) end
+  local bytes = table.concat(pieces)
+  if failed(status) then return nil, api_error(action, status, bytes) end
+  local entry = archive.first(bytes)
+  if not entry then return nil, errors.new("ENGINE_ANSWER", action .. ": the engine's answer is no archive") end
+  return { kind = entry.kind, mode = entry.mode, target = entry.target,
+    bytes = bytes:sub(entry.content, entry.content + math.min(entry.size, most) - 1) }
 end
 
 ---Connects a created container to one more network.
@@ -399,8 +458,9 @@ end
 ---@param labels table<string, string|true> true: whatever its value
 ---@return table[]? containers Id, Names, State, Labels, Created
 ---@return gantry.Error?
-function Docker:list(labels)
-  local filters, err = json.encode { label = label_filter(labels) }
+---@param image string? only those of this image
+function Docker:list(labels, image)
+  local filters, err = json.encode { label = label_filter(labels), ancestor = image and json.array { image } }
   if not filters then return nil, err end
   return self:call("GET", "/containers/json?all=1&filters=" .. escape(filters), { action = "list containers",
     type = TYPES.containers })

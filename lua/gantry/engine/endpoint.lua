@@ -5,6 +5,7 @@
 
 local contexts = require "gantry.engine.contexts"
 local errors = require "gantry.base.errors"
+local settings = require "gantry.policy.settings"
 local system = require("gantry.core").system
 local tls = require "gantry.engine.tls"
 local user_runtime = require "gantry.base.user_runtime"
@@ -74,19 +75,23 @@ function endpoint.usual(environment)
   return urls
 end
 
----The address that the user chose in the docker command's order: DOCKER_HOST, DOCKER_CONTEXT, then what podman reads,
----then the current context.
+---The address that the user chose: GANTRY_ENGINE, then in the docker command's order DOCKER_HOST, DOCKER_CONTEXT, then
+---what podman reads, then gantry's settings, then the current context.
 ---@param url string? from --engine or from the caller
 ---@param environment table<string, string>
 ---@return gantry.Endpoint? one nil, nil where nothing was chosen
 ---@return gantry.Error?
 local function chosen(url, environment)
   local function set(name) return (environment[name] or "") ~= "" end
+  local setting, where, wrong = settings.find("engine", environment)
+  if wrong then return nil, wrong end
   if url then return endpoint.parse(url, "--engine", environment) end
+  if where == "GANTRY_ENGINE" then return endpoint.parse(setting, where, environment) end
   if set "DOCKER_HOST" then return endpoint.parse(environment.DOCKER_HOST, "DOCKER_HOST", environment) end
   if set "CONTAINER_HOST" and not set "DOCKER_CONTEXT" then
     return endpoint.parse(environment.CONTAINER_HOST, "CONTAINER_HOST", environment)
   end
+  if setting and not set "DOCKER_CONTEXT" then return endpoint.parse(setting, where --[[@as string]], environment) end
   local name, source = contexts.current(environment)
   if not name then return nil, source end
   local context, err = contexts.find(name, source, environment)

@@ -50,11 +50,13 @@ local function unreachable_error(tried)
     .. "with --engine URL or DOCKER_HOST"):format(named, table.concat(reasons, ", ")), { cause = tried[#tried].err })
 end
 
----Whether something answered that is no use: then another endpoint is none either.
+-- Of what another endpoint could not do better: it answered and is no use, or nobody can be asked at all.
+local FINAL <const> = { API_VERSION = true, ENGINE_ADDRESS = true, LIBRARY_MISSING = true, OUT_OF_MEMORY = true }
+
 ---@param err gantry.Error
 ---@return boolean
-local function answered(err)
-  return err.code == "API_VERSION" or err.code == "ENGINE_ADDRESS" or err.code:find("^ENGINE_TLS") ~= nil
+local function is_final(err)
+  return FINAL[err.code] or err.code:find("^ENGINE_TLS") ~= nil
 end
 
 ---Finds the engine that answers and negotiates its API version.
@@ -71,7 +73,7 @@ function engine.connect(options)
     local client, failure = docker.connect(where, { api_version = environment.DOCKER_API_VERSION })
     if client then return client end
     tried[#tried + 1] = { where = where, err = failure }
-    if answered(failure) then return nil, failure end
+    if is_final(failure) then return nil, failure end
   end
   return nil, unreachable_error(tried)
 end

@@ -3,9 +3,9 @@
 --- pull.lua: fetches an image from its registry, through the engine. The engine answers with a stream of what it does,
 --- in which a failure may hide behind status 200: it is read to its end.
 
+local answers = require "gantry.engine.answer"
 local errors = require "gantry.base.errors"
 local image = require "gantry.base.image"
-local json = require "gantry.json"
 local registry_auth = require "gantry.engine.registry_auth"
 local types = require "gantry.base.types"
 local system = require("gantry.core").system
@@ -38,13 +38,6 @@ local function message_of(value)
     total = types.first_finding(bytes, detail.total, "") }
 end
 
----@param detail any what an engine says of a failure
----@return string
-local function words_of(detail)
-  if type(detail) == "string" then return detail end
-  return (json.line(detail):gsub("\n$", ""))
-end
-
 ---Asks for the image and reads what the engine says.
 ---@param self gantry.Pull
 ---@param on_message fun(message: gantry.PullMessage)?
@@ -56,10 +49,9 @@ local function fetch(self, on_message)
     self.engine.escape(parts.name), self.engine.escape(parts.digest or parts.tag or "latest")), {
     action = "pull image " .. self.reference, headers = self.header and { self.header },
     on_value = function(value)
-      local detail = type(value.errorDetail) == "table" and value.errorDetail.message or value.error
-      if detail ~= nil then
-        refused = errors.new("ENGINE_ERROR", ("pull image %s: the engine says: %s"):format(self.reference,
-          words_of(detail)))
+      local failure = answers.failure(value)
+      if failure then
+        refused = errors.new("ENGINE_ERROR", ("pull image %s: the engine says: %s"):format(self.reference, failure))
       elseif on_message then
         on_message(message_of(value))
       end

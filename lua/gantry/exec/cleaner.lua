@@ -3,10 +3,10 @@
 --- exec/cleaner.lua: what a guardian has done when the process that the host held has ended: the container and the
 --- socket directory of that launch are taken away, then those of launches all of whose guardians were killed.
 
-local LABEL = require("gantry.engine.container").LABEL
 local core = require "gantry.core"
 local engines = require "gantry.engine"
 local launches = require "gantry.place.launches"
+local leftovers = require "gantry.plugin.leftovers"
 local ownership = require "gantry.place.ownership"
 local removal = require "gantry.plugin.removal"
 local retry = require "gantry.task.retry"
@@ -55,22 +55,6 @@ local function remove_directory(root, name)
   return state ~= "alive" or nil
 end
 
----Takes away what nobody looks after any more: whoever does holds the lock on the socket directory, of the name that
----the launch wrote down. Only a dead owner's: a directory that is gone has just been removed by somebody, who removes
----its container too, or is in a file system that we do not see.
----@param engine gantry.Engine
-local function sweep(engine)
-  for _, one in ipairs(ownership.containers(engine) or {}) do
-    local path, written_down = one.Labels[LABEL.directory], one.Labels[LABEL.exec]
-    local _, name = ownership.split(path)
-    local directory = name and name == written_down and ownership.lock(path)
-    if directory and removal.remove(engine, one.Id) then
-      ownership.forget(one)
-      directory:remove()
-    end
-  end
-end
-
 ---Does something on an engine that may be away, or go away meanwhile.
 ---@param url string
 ---@param fn fun(engine: gantry.Engine): boolean?
@@ -109,7 +93,7 @@ local function clean(what, engine_url, name, root, directory)
   if root ~= "" and (gone or what == "keep") then
     retry.until_result(DIRECTORY_TIMEOUT, function() return remove_directory(root, directory) end)
   end
-  if gone then sweep(engine) end
+  if gone then leftovers.sweep(engine) end
   return gone and true or false
 end
 

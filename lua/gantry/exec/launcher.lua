@@ -59,7 +59,9 @@ Launch.__index = Launch
 function Launch:event(kind, fields)
   if kind == "pulling" then
     self.doing = { "pull image " .. fields.reference, "pull it before (docker pull " .. fields.reference .. ")" }
-  elseif kind == "pulled" then
+  elseif kind == "loading" then
+    self.doing = { "load binary " .. fields.path .. " into the engine", "look at the engine's load" }
+  elseif kind == "pulled" or kind == "binary" then
     self.doing = nil
   elseif kind == "warning" then
     say("warn", fields.text)
@@ -155,7 +157,7 @@ local function name_all(self)
   self.options.directory_name = ("%s-%s"):format(self.name:sub(1, LONGEST_DIRECTORY_NAME), unique)
   -- By this label others take away what nobody looks after: not what is kept for inspection.
   local abandonable = ours and not self.config.debug
-  self.options.labels = { [container.LABEL.exec] = abandonable and self.options.directory_name or nil }
+  self.options.labels = { [container.LABEL.unique] = abandonable and self.options.directory_name or nil }
   self.named_root = root
   return tell_making(self)
 end
@@ -242,7 +244,7 @@ end
 ---@param self gantry.ExecLaunch
 local function start(self)
   local ok, err = self.engine:start(self.container)
-  if not ok then return nil, err end
+  if not ok then return nil, require("gantry.plugin.failure").explain(self, steps.start_error(err)) end
   return face.tell "started"
 end
 
@@ -360,7 +362,8 @@ local function prepare(path, arguments)
     if not engine then engine, err = engines.connect() end
     return engine, err
   end
-  local policy, err = policies.load(path, context.of({ args = arguments, verb = "exec" }, connect))
+  local policy, err = policies.load(path, context.of({ args = arguments, verb = "exec" }, connect),
+    { print = function(text, from) say("info", ("%s: %s"):format(from, text)) end })
   if not policy then return nil, err end
   face.tell("plugin", policy.name)
   local timeout = policy.config.start_timeout * SHARE_OF_TIMEOUT
@@ -369,7 +372,8 @@ local function prepare(path, arguments)
   local connected, unreachable = connect()
   if not connected then return nil, unreachable end
   connected:ask()
-  return setmetatable({ name = policy.name, config = policy.config, engine = engine, options = {},
+  return setmetatable({ name = policy.name, config = policy.config, engine = engine,
+    options = { policy = policy.path },
     timeout = timeout - MARGIN }, Launch)
 end
 
@@ -384,11 +388,11 @@ function launcher.run(path, arguments)
   local _ <close> = setmetatable({}, { __close = function()
     if not done then task.shield(self.release, self) end
   end })
-  local ok, failure = self:start_in_time(arguments)
-  if ok then ok, failure = see_off(self) end
+  local ok, problem = self:start_in_time(arguments)
+  if ok then ok, problem = see_off(self) end
   if not ok then
-    face.tell("failed", messages.reason(failure))
-    return nil, failure
+    face.tell("failed", messages.reason(problem))
+    return nil, problem
   end
   done = true
   -- The plugin runs: now there is time for what was left when the machine's power went.

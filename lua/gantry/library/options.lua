@@ -14,7 +14,8 @@ local options = {}
 options.ATTACH = { engine = "string table", environment = "table", protocol = "string", on_event = "function",
   on_output = "function" }
 options.LAUNCH = { engine = "string table", environment = "table", on_event = "function", on_output = "function",
-  name = "string", args = "table", verb = "string", ctx = "string table", offline = "boolean", runtime_dir = "string" }
+  name = "string", unique = "boolean", args = "table", verb = "string", ctx = "string table", offline = "boolean",
+  runtime_dir = "string", print = "function" }
 options.SUPERVISE = { directory = "string", engine = "string table", control = "string boolean",
   control_group = "string", control_descriptor = "number", state_dir = "string", runtime_dir = "string",
   log_dir = "string", policy_process = "table", on_event = "function", on_lines = "function", on_state = "function",

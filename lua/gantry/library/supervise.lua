@@ -110,6 +110,9 @@ function Supervision:serve(options)
     descriptor = options.control_descriptor })
   if not server then return nil, err end
   self.server, self.control = server, server.path
+  local noted, unnoted = true, nil
+  if server.path then noted, unnoted = self.supervisor.store:save_control(server.path) end
+  if not noted then self:tell("warning", "the control socket's path cannot be kept: " .. unnoted.message) end
   return true
 end
 

@@ -24,6 +24,8 @@ local NAME <const> = "^[%w_-][%w._-]*$"
 ---@field boot string? of the machine, when it was launched
 ---@field id string? the engine's, once it has answered
 ---@field keep boolean? it is to stay for inspection
+---@field pid integer? of the process that launched it
+---@field supervisor string? the state directory of the `gantry up` that launched it
 
 ---@return string
 local function folder(environment)
@@ -75,6 +77,8 @@ function launches.of(container, directory, environment)
   local valid = type(record) == "table" and record.container == container and type(record.plugin) == "string"
     and type(record.engine) == "string" and type(record.directory) == "string"
     and (record.id == nil or type(record.id) == "string") and (record.boot == nil or type(record.boot) == "string")
+    and (record.supervisor == nil or type(record.supervisor) == "string")
+    and (record.pid == nil or math.type(record.pid) == "integer")
   return valid and record or nil
 end
 

@@ -2,6 +2,7 @@
 --
 --- place/runtime_dir.lua: the folder below which every plugin has its socket directory.
 
+local settings = require "gantry.policy.settings"
 local system = require("gantry.core").system
 local user_runtime = require "gantry.base.user_runtime"
 
@@ -18,14 +19,16 @@ local function of_service(folders)
   return first:find "/gantry$" and first or first .. "/gantry"
 end
 
----GANTRY_RUNTIME_DIR, else the folder gantry in XDG_RUNTIME_DIR, or in /run/user/UID, where that is this user's; else
----below the RUNTIME_DIRECTORY of a service that is not root's; else /run/gantry for root, /tmp/gantry-UID for others.
+---GANTRY_RUNTIME_DIR or the setting runtime_dir, else the folder gantry in XDG_RUNTIME_DIR, or in /run/user/UID, where
+---that is this user's; else below the RUNTIME_DIRECTORY of a service that is not root's; else /run/gantry for root,
+---/tmp/gantry-UID for others.
 ---@param environment table<string, string>? the process's own where nil
 ---@return string path
 function runtime_dir.path(environment)
   environment = environment or system.environment()
   local function set(name) return (environment[name] or "") ~= "" and environment[name] or nil end
-  if set "GANTRY_RUNTIME_DIR" then return environment.GANTRY_RUNTIME_DIR end
+  local named = settings.get("runtime_dir", environment)
+  if named then return named end
   local own, root = user_runtime.path(environment), system.euid() == 0
   if own and own ~= ROOTS_LOGIN then return own .. "/gantry" end
   if set "RUNTIME_DIRECTORY" and not (root and system.accessible("/run", "w")) then

@@ -20,11 +20,15 @@ end
 ---@param root string
 ---@param name string
 ---@param options { mode: integer?, group: integer? }
+---@param may_take (fun(): boolean?, gantry.Error?)? asked, with the lock held, whether what is left may be taken over
 ---@return table? directory of gantry.core's; the caller's to remove or close
 ---@return gantry.Error? err
-function socket_directory.make(root, name, options)
+function socket_directory.make(root, name, options, may_take)
   local left <close> = ownership.lock(root .. "/" .. name)
   if left then
+    local free, claimed = true, nil
+    if may_take then free, claimed = may_take() end
+    if not free then return nil, claimed end
     empty(left)
     left:close()
   end

@@ -3,18 +3,20 @@
 --- place/state_dir.lua: the folder of what must outlive a gantry that is killed.
 
 local core = require "gantry.core"
+local settings = require "gantry.policy.settings"
 
 local state_dir = {}
 
 local ENOENT <const>, ENOTDIR <const> = 2, 20
 
----GANTRY_STATE_DIR, else /var/lib/gantry for root, else $XDG_STATE_HOME/gantry, else ~/.local/state/gantry; without a
----HOME /var/tmp/gantry-UID.
+---GANTRY_STATE_DIR or the setting state_dir, else /var/lib/gantry for root, else $XDG_STATE_HOME/gantry, else
+---~/.local/state/gantry; without a HOME /var/tmp/gantry-UID.
 ---@param environment table<string, string>? the process's own where nil
 ---@return string path
 function state_dir.path(environment)
   environment = environment or core.system.environment()
-  if (environment.GANTRY_STATE_DIR or "") ~= "" then return environment.GANTRY_STATE_DIR end
+  local named = settings.get("state_dir", environment)
+  if named then return named end
   if core.system.euid() == 0 then return "/var/lib/gantry" end
   if (environment.XDG_STATE_HOME or "") ~= "" then return environment.XDG_STATE_HOME .. "/gantry" end
   if (environment.HOME or "") ~= "" then return environment.HOME .. "/.local/state/gantry" end

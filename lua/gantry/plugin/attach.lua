@@ -9,14 +9,15 @@ local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local listener = require "gantry.plugin.listener"
 local launches = require "gantry.place.launches"
+local leftovers = require "gantry.plugin.leftovers"
 local reattach_data = require "gantry.place.reattach_data"
 local ownership = require "gantry.place.ownership"
-local removal = require "gantry.plugin.removal"
 local rpc = require "gantry.grpc.rpc"
 local runtime_dir = require "gantry.place.runtime_dir"
 local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
 local validate = require("gantry.config").validate
+local words = require "gantry.base.words"
 
 local attach = {}
 
@@ -26,6 +27,9 @@ local NAMES_PER_STEP <const> = 500
 
 -- Seconds: for one socket to answer; for the engine to know that a container runs.
 local CONNECT_TIMEOUT <const>, SETTLING <const> = 10, 1
+
+-- Of plugins and containers, and ids: what else would become part of a request's path.
+local NAME <const> = "^[%w_-][%w._-]*$"
 
 -- What an engine says of containers that have not ended.
 local LIVING <const> = { created = true, running = true, paused = true }
@@ -92,6 +96,10 @@ end
 ---@param name string
 ---@return table? inspected, gantry.Error?
 local function look_up(engine, name)
+  if not name:find(NAME) then
+    return refuse("NAME_INVALID", ("%s names neither a plugin nor a container: such a name has letters, digits, '.', "
+      .. "'_' or '-' and no leading '.'; gantry ps and docker ps list them"):format(words.show(name)))
+  end
   local containers, err = engine:list { [LABEL.plugin] = name }
   if not containers then return nil, err end
   local alive = alive_of(containers, name)
@@ -289,11 +297,8 @@ function attach.clean(plugin)
   local directory = ownerless_directory(plugin.borrowed)
   if not directory then return end
   local found, environment = plugin.borrowed, plugin.options.environment
-  if removal.remove(plugin.engine, plugin.container) then
-    local launched = launches.by_id(plugin.container, environment)
-    local name = launched and launched.container or found.inspected.Name:gsub("^/", "")
-    launches.forget(name, found.directory, environment)
-  end
+  leftovers.take_away(plugin.engine, { Id = plugin.container, Names = { found.inspected.Name },
+    Labels = found.inspected.Config.Labels }, launches.by_id(plugin.container, environment), environment)
   reattach_data.forget(plugin.container, environment)
   socket_directory.remove(directory)
 end

@@ -12,6 +12,7 @@ local LAST_LINES <const> = 20
 ---@class gantry.Diagnosis
 ---@field output { stream: string, line: string }[] the last lines
 ---@field image string
+---@field binary string? its path
 ---@field image_id string?
 ---@field image_size integer?
 ---@field entrypoint string[]?
@@ -75,7 +76,7 @@ function diagnosis.of(plugin)
   local inner = image.Config or {}
   return {
     output = plugin.output and plugin.output:last_lines(LAST_LINES) or {},
-    image = plugin.reference, image_id = image.Id,
+    image = plugin.reference, image_id = image.Id, binary = config.binary,
     entrypoint = config.entrypoint or inner.Entrypoint, arguments = config.args or inner.Cmd,
     runtime = runtime_of(plugin),
     container = plugin.container, kept = plugin.kept, exit = plugin.exit, image_size = image.Size,
@@ -105,14 +106,16 @@ function diagnosis.lines(found)
     lines[#lines + 1] = ("image:  %s%s, entrypoint %s, runtime %s"):format(found.image, id, command,
       found.runtime or "the engine's default")
   end
+  if found.binary then lines[#lines + 1] = "binary: " .. found.binary end
   for _, entry in ipairs(found.environment or {}) do
     lines[#lines + 1] = "env:    " .. entry:gsub("\n", "\\x0a") -- a certificate has several lines
   end
   if found.by_hand then lines[#lines + 1] = "by hand: " .. found.by_hand end
   if found.hint then lines[#lines + 1] = "hint:   " .. found.hint end
   if found.kept then
-    lines[#lines + 1] = ("hint:   container %s is kept: `docker inspect %s`, then `docker rm -f %s`")
-      :format(found.container:sub(1, 12), found.container:sub(1, 12), found.container:sub(1, 12))
+    local id = found.container:sub(1, 12)
+    lines[#lines + 1] = ("hint:   container %s is kept: `docker inspect %s`, then `docker rm %s` or `gantry gc --kept`")
+      :format(id, id, id)
   elseif #found.output > 0 or found.exit then
     lines[#lines + 1] = ("hint:   the last %d lines are shown; `gantry run --debug` keeps the container for inspection")
       :format(LAST_LINES)

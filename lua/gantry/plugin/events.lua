@@ -12,6 +12,9 @@ local events = {}
 ---@field pulling { reference: string } the image is not there: its pull begins
 ---@field pull gantry.PullMessage the engine tells how far the pull is
 ---@field pulled { reference: string, error: gantry.Error? } the pull has ended; error: why it failed
+---@field loading { path: string } the engine gets the policy's binary
+---@field binary { path: string, sha256: string, id: string, size: integer, seconds: number? } the engine has it, as the
+--- image of this id; how long that took, where it was loaded
 ---@field leftovers { containers: string[], directory: string? } what a gantry that was killed had left is removed:
 --- containers by id, and their socket directory where it was still there
 ---@field corpse { container: string, error: gantry.Error } the engine does not let a dead container be removed

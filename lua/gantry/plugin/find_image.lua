@@ -3,6 +3,7 @@
 --- plugin/find_image.lua: the first step of a launch: the image is on the engine, pulled where the policy says so, and
 --- is the pinned one.
 
+local elsewhere = require "gantry.engine.elsewhere"
 local errors = require "gantry.base.errors"
 local image_name = require "gantry.base.image"
 local pull = require "gantry.engine.pull"
@@ -62,16 +63,47 @@ local function essence(image)
     StopSignal = inner.StopSignal } }
 end
 
----Looks an image up and holds it against the pin; nothing is pulled.
+---Loaded for policies that name a binary alone.
+local function find_binary() return require "gantry.plugin.find_binary" end
+
+---@param plugin gantry.Plugin whose image the engine lacks
+---@return gantry.Error?
+local function elsewhere_error(plugin)
+  local engine, reference = plugin.engine, plugin.reference
+  local other = elsewhere.find(engine, reference, plugin.options.environment)
+  return other and errors.new("IMAGE_NOT_FOUND", ("image %s is not on the engine at %s, but on that at %s; name that "
+    .. "one with --engine or DOCKER_HOST, or copy it: docker -H %s save %s | docker -H %s load"):format(reference,
+    engine.endpoint.name, other, other, reference, engine.endpoint.name), { status = 404 })
+end
+
+---@param config gantry.Config
+---@param image table as the engine has it
+---@return boolean
+local function names_program(config, image)
+  local inner = image.Config
+  if not inner then return true end -- who does not tell is believed
+  for _, command in ipairs { config.entrypoint or false, config.args or false, inner.Entrypoint or false,
+    inner.Cmd or false } do
+    if command and #command > 0 then return true end
+  end
+  return false
+end
+
+---Looks an image, or a binary, up and holds it against the pin; nothing is pulled.
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
 function find_image.look_up(plugin)
   local config = plugin.config
+  if config.binary then return find_binary().look_up(plugin) end
   plugin.reference = image_reference(config)
   local image, err = plugin.engine:inspect_image(plugin.reference, config.sha256)
   if not image then return nil, err end
   plugin.image = image
   if config.sha256 and not pinned(image, config.sha256) then return nil, pin_error(plugin) end
+  if not names_program(config, image) then
+    return nil, errors.new("IMAGE_NO_ENTRYPOINT", ("image %s names no program to run (ENTRYPOINT or CMD); set "
+      .. "entrypoint = { \"/path/in/the/image\" } in the policy"):format(plugin.reference))
+  end
   plugin.image = essence(image)
   plugin:event("image", { reference = plugin.reference, id = image.Id })
   return true
@@ -80,6 +112,7 @@ end
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
 function find_image.run(plugin)
+  if plugin.config.binary then return find_binary().run(plugin) end
   local how = plugin.config.pull
   local has_name = image_name.parse(plugin.config.image).name ~= nil
   if how == "always" and has_name then
@@ -88,7 +121,8 @@ function find_image.run(plugin)
     if not ok then return nil, err end
   end
   local ok, err = find_image.look_up(plugin)
-  if ok or how ~= "missing" or err.code ~= "IMAGE_NOT_FOUND" or not has_name then return ok, err end
+  if ok or err.code ~= "IMAGE_NOT_FOUND" then return ok, err end
+  if how ~= "missing" or not has_name then return nil, elsewhere_error(plugin) or err end
   ok, err = fetch(plugin)
   if not ok then return nil, err end
   return find_image.look_up(plugin)

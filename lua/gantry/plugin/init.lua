@@ -10,6 +10,7 @@ local calls = require "gantry.plugin.calls"
 local core = require "gantry.core"
 local credentials = require "gantry.plugin.credentials"
 local diagnosis = require "gantry.plugin.diagnosis"
+local failure = require "gantry.plugin.failure"
 local errors = require "gantry.base.errors"
 local events = require "gantry.plugin.events"
 local exit = require "gantry.plugin.exit"
@@ -52,7 +53,10 @@ Plugin.__index = Plugin
 
 ---@class gantry.PluginOptions: gantry.LaunchOptions what gantry itself says beyond that
 ---@field engine gantry.Engine
+---@field policy string? the path of the policy that this is
 ---@field deaths gantry.Deaths? what the engine's events tell of ends, asked before the engine itself
+---@field unique boolean? it gets a name that no other has, made of its own
+---@field supervisor string? the state directory of the `gantry up` that launches it
 ---@field keeps_container boolean? the container of a plugin that ended stays until plugin:remove_container()
 ---@field engine_timeout number? seconds that an engine may be away before the plugin counts as ended; the
 --- policy's where nil, and 60 where it has none
@@ -63,7 +67,7 @@ Plugin.__index = Plugin
 ---@return gantry.Plugin
 local function new(config, options)
   local self = setmetatable({
-    name = options.name or config.name, config = config, options = options, engine = options.engine,
+    name = launch.name(config, options), config = config, options = options, engine = options.engine,
     state = "launching", ended = task.event(), began = core.loop.clock(), calls_made = 0, calls_failed = 0,
   }, Plugin)
   self.rpc = calls.proxy(self)
@@ -229,8 +233,8 @@ function plugin.attach(name, options)
   local found, err = attach.find(options.engine, name, options)
   if not found then return nil, err end
   local self = new(attach.config(found), options)
-  local ok, failure = attach.run(self, found)
-  if not ok then return nil, failure end
+  local ok, refused = attach.run(self, found)
+  if not ok then return nil, refused end
   self:become_ready()
   self:event("attached", { plugin = self })
   return self
@@ -240,9 +244,7 @@ end
 ---@return gantry.Error
 function Plugin:fail_launch(err)
   if self.container and not self.inspected then self.inspected = self.engine:inspect(self.container) end
-  if self.exit then
-    err = errors.new(err.code, ("%s (%s)"):format(err.message, exit.describe(self.exit)), { cause = err.cause })
-  end
+  err = failure.explain(self, err)
   task.shield(self.release, self, true)
   self.state = "failed"
   if self.container then err.diagnosis = diagnosis.of(self) end
@@ -252,13 +254,14 @@ end
 ---What a launch would ask of the engine.
 ---@param config gantry.Config
 ---@param options gantry.PluginOptions
----@return table? plan { name, image, image_id, directory, request }
+---@return table? plan { name, image, image_id, directory, request }, and of a binary its path and sha256
 ---@return gantry.Error? err
 function plugin.plan(config, options)
   local self = new(config, options)
   local request, err = launch.plan(self)
   if not request then return nil, err end
-  return { name = self.name, image = self.reference, image_id = self.image.Id, directory = self.root .. "/"
+  return { name = self.name, image = self.reference, image_id = self.image.Id, binary = config.binary,
+    sha256 = self.binary_sha256, directory = self.root .. "/"
     .. self.name,
     api = self.engine.api, engine = self.engine.endpoint.name, request = masking.request(request) }
 end

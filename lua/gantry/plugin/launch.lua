@@ -4,6 +4,7 @@
 --- health. Each step is a function of the plugin that returns true, or nil and the error that ends the launch.
 
 local c_module = require "gantry.base.c_module"
+local claims = require "gantry.plugin.claims"
 local container = require "gantry.engine.container"
 local core = require "gantry.core"
 local credentials = require "gantry.plugin.credentials"
@@ -41,14 +42,22 @@ local launch = {}
 -- Seconds in which a start that is over must have said how it went, once the output has ended.
 local START_ANSWER <const> = 10
 
--- Exit codes of an init that could not execute what it was to run.
-local NOT_RUN <const> = { [126] = true, [127] = true }
-
 -- Seconds in which a container may appear whose creation was not answered.
 local UNANSWERED <const> = 1
 
 -- Of socket directories: for the user and the group.
 local GROUP_MODE <const> = tonumber("770", 8)
+
+-- Bytes of a name to which something is added: paths of sockets are short.
+local LONGEST_BASE <const> = 40
+
+---@param config gantry.Config
+---@param options gantry.LaunchOptions
+---@return string
+function launch.name(config, options)
+  local name = options.name or config.name
+  return options.unique and ("%s-%s"):format(name:sub(1, LONGEST_BASE), core.system.random(3)) or name
+end
 
 local function check_runtime(plugin)
   local wanted = plugin.config.runtime
@@ -98,15 +107,13 @@ local function open_directory(plugin)
   if not ok then return nil, unsafe end
   local visible, hidden = refusal.check_visible(plugin, root)
   if not visible then return nil, hidden end
-  plugin.directory, err = socket_directory.make(root, plugin.options.directory_name or plugin.name,
-    { mode = plugin.options.directory_mode or GROUP_MODE, group = plugin.group })
+  local name = plugin.options.directory_name or plugin.name
+  plugin.directory, err = socket_directory.make(root, name,
+    { mode = plugin.options.directory_mode or GROUP_MODE, group = plugin.group },
+    function() return claims.check(plugin.engine, plugin.name, root .. "/" .. name, plugin.options) end)
   if not plugin.directory then
-    if err.code == "SOCKET_DIR_BUSY" then
-      return nil, errors.new("ALREADY_RUNNING",
-        ("plugin '%s' is already running: another gantry holds %s/%s; stop that one, or "
-        .. "give this one another name (--name)"):format(plugin.name, root, plugin.name), { cause = err })
-    end
-    return nil, err
+    if err.code ~= "SOCKET_DIR_BUSY" then return nil, err end
+    return nil, claims.held(plugin.name, root .. "/" .. name, plugin.options.environment)
   end
   plugin.root = root
   local prepared, unsuited = userns.prepare(plugin)
@@ -128,11 +135,15 @@ end
 
 local function remove_leftovers(plugin)
   look_for_earlier_boots(plugin)
+  if plugin.options.unique then
+    leftovers.sweep(plugin.engine, plugin.options.environment)
+    return true
+  end
   local path = plugin.directory:path()
   local had_directory = not plugin.directory:fresh()
   -- Once a process has looked, only itself could leave something there, and it says so.
   if plugin.engine.swept[path] and not had_directory then return true end
-  local result, err = leftovers.remove(plugin.engine, plugin.name, path, { environment = plugin.options.environment })
+  local result, err = leftovers.remove(plugin.engine, plugin.name, path, plugin.options)
   if not result then return nil, err end
   local removed = result.removed
   plugin.engine.swept[path] = true
@@ -148,7 +159,7 @@ end
 local function look_again(plugin)
   if not plugin.found_directory then return true end
   local result = leftovers.remove(plugin.engine, plugin.name, plugin.directory:path(),
-    { own = plugin.container, environment = plugin.options.environment })
+    { own = plugin.container, environment = plugin.options.environment, supervisor = plugin.options.supervisor })
   if result and #result.removed > 0 then plugin:event("leftovers", { containers = result.removed }) end
   return true -- what could not be removed now, the next launch removes
 end
@@ -166,6 +177,7 @@ function launch.request(plugin, path)
   if not gids then return nil, err end
   local labels = ownership.labels(plugin.name, path)
   labels[container.LABEL.version] = require("gantry.base.version")
+  if plugin.options.unique then labels[container.LABEL.unique] = plugin.name end
   for key, value in pairs(plugin.options.labels or {}) do labels[key] = value end
   local shared, unshareable = shared_folders.of(config, caller, plugin.engine)
   if not shared then return nil, unshareable end
@@ -188,8 +200,9 @@ function launch.request(plugin, path)
   labels[container.LABEL.masked] = masking.label(entries, from_files.values)
   local request = container.request(config, {
     -- A verified image is named by its id: a tag could be moved between check and creation.
-    image = config.sha256 and plugin.image.Id or plugin.reference, credentials = plugin.credentials,
-    directory = path, groups = gids, labels = labels, shared = shared.mounts, working_dir = shared.working_dir,
+    image = (config.sha256 or config.binary) and plugin.image.Id or plugin.reference, credentials = plugin.credentials,
+    directory = path, groups = gids, labels = labels, shared = shared.mounts, libraries = plugin.libraries,
+    working_dir = shared.working_dir,
     environment = entries, selinux = labelled.selinux, relabel = labelled.relabel, tmpfs = plugin.scratch.tmpfs,
   })
   local ok, wrong = isolation.settle(plugin, request)
@@ -212,6 +225,7 @@ end
 local function keep_record(plugin)
   local record = { container = plugin.container_name, plugin = plugin.name, engine = plugin.engine.endpoint.name,
     directory = plugin.directory_path, boot = machine.boot(), keep = plugin.config.debug and true or nil,
+    pid = core.system.pid(), supervisor = plugin.options.supervisor,
     credentials = plugin.credentials and plugin.credentials.source }
   local written, unwritten = launches.keep(record, plugin.options.environment)
   if not written then
@@ -313,12 +327,6 @@ local function ended_early(plugin)
     return nil, errors.new("ENGINE_CONNECTION_LOST",
       ("the output of container %s ended during the launch, but the engine does not report its end; look at the "
       .. "engine's log"):format(plugin.container:sub(1, 12)))
-  end
-  if plugin.has_init and NOT_RUN[plugin.exit.code] then
-    local entrypoint = plugin.config.entrypoint or plugin.image.Config.Entrypoint or plugin.config.args
-      or plugin.image.Config.Cmd or {}
-    return nil, errors.new("START_FAILED", ("plugin '%s' was not started: '%s' is no program that can be run in its "
-      .. "image; correct the entrypoint"):format(plugin.name, tostring(entrypoint[1])))
   end
   return nil, errors.new("EXITED_BEFORE_HANDSHAKE", ("plugin '%s' exited before its handshake"):format(plugin.name))
 end
@@ -429,7 +437,7 @@ local STEPS = {
 ---The steps that a launch for another host has in common with ours: see gantry.exec.launcher.
 launch.steps = {
   find_image = find_image.run, check_runtime = check_runtime, find_group = find_group, open_directory = open_directory,
-  create = create, connect = connect, publish = publish,
+  create = create, start_error = start_error, connect = connect, publish = publish,
 }
 
 ---Goes through the steps.

@@ -6,13 +6,13 @@
 --- the lock on that directory may remove them: their owner is dead.
 
 local LABEL = require("gantry.engine.container").LABEL
+local claims = require "gantry.plugin.claims"
 local core = require "gantry.core"
-local json = require "gantry.json"
 local launches = require "gantry.place.launches"
 local ownership = require "gantry.place.ownership"
+local reattach_data = require "gantry.place.reattach_data"
 local removal = require "gantry.plugin.removal"
 local socket_directory = require "gantry.place.socket_directory"
-local state_dir = require "gantry.place.state_dir"
 local task = require "gantry.task"
 
 local leftovers = {}
@@ -28,22 +28,52 @@ local function is_live(engine, id)
   if err.status == 404 then return false end
 end
 
+---Removes a container, or ends the process of one that is to be kept for inspection.
+---@param engine gantry.Engine
+---@param id string
+---@param record gantry.LaunchRecord?
+---@param environment table<string, string>?
+---@return boolean? gone, gantry.Error? err where it is still there, or runs on
+---@return boolean? removed
+local function end_or_remove(engine, id, record, environment)
+  if not (record and record.keep) then return removal.remove(engine, id) end
+  local sent, err = engine:kill(id, "KILL")
+  if sent == nil and is_live(engine, id) ~= false then return nil, err end
+  launches.drop_credentials(record.container, record.directory, environment)
+  reattach_data.forget(id, environment)
+  return true, nil, false
+end
+
+---Takes away a container that nobody owns any more, and forgets it. What is to be kept for inspection is only ended.
+---@param engine gantry.Engine
+---@param container table as the engine lists it
+---@param record gantry.LaunchRecord?
+---@param environment table<string, string>?
+---@return boolean? gone, gantry.Error? err where it is still there, or runs on
+function leftovers.take_away(engine, container, record, environment)
+  local gone, err = end_or_remove(engine, container.Id, record, environment)
+  if gone and not (record and record.keep) then ownership.forget(container, environment) end
+  return gone, err
+end
+
 ---@param engine gantry.Engine
 ---@param containers table[]
 ---@param own string?
+---@param records table<string, gantry.LaunchRecord>
+---@param environment table<string, string>?
 ---@param result { removed: string[], corpses: table<string, gantry.Error>, seen: table<string, table> } takes the ids
 --- of those that were there, of those that are dead and stay, and all that are gone
 ---@return boolean? found whether there were any, gantry.Error? err
-local function remove_all(engine, containers, own, result)
+local function remove_all(engine, containers, own, records, environment, result)
   local found = false
   for _, container in ipairs(containers) do
-    local id = container.Id
-    if id ~= own and not result.corpses[id] then
-      local gone, failure, was_there = removal.remove(engine, id)
+    local id, record = container.Id, records[container.Id]
+    if id ~= own and not result.corpses[id] and not claims.is_kept(container, record) then
+      local gone, failure, was_there = end_or_remove(engine, id, record, environment)
       if not gone and is_live(engine, id) ~= false then return nil, failure end
       if not gone then result.corpses[id] = failure end
       found = true
-      if gone then result.seen[id] = container end
+      if gone and not (record and record.keep) then result.seen[id] = container end
       if was_there then result.removed[#result.removed + 1] = id end
     end
   end
@@ -54,7 +84,8 @@ end
 ---@param engine gantry.Engine
 ---@param name string
 ---@param directory string
----@param options { own: string?, environment: table<string, string>? }? own: id of a container that stays
+---@param options { own: string?, environment: table<string, string>?, supervisor: string? }? own: id of a container
+--- that stays; supervisor: who launches, if that is one
 ---@return { removed: string[], corpses: table<string, gantry.Error> }? result ids of the removed containers, and of the
 --- dead ones that the engine would not remove
 ---@return gantry.Error?
@@ -65,9 +96,12 @@ function leftovers.remove(engine, name, directory, options)
   local until_when = core.loop.clock() + TIMEOUT
   -- An engine lists a container that it is still creating before it can remove it: gone is what is listed no more.
   while true do
-    local containers, err = ownership.containers(engine, { labels = labels, environment = options.environment })
+    local containers, err, records = ownership.containers(engine, { labels = labels,
+      environment = options.environment })
     if not containers then return nil, err end
-    local found, failure = remove_all(engine, containers, options.own, result)
+    local free, claimed = claims.may_take(containers, records, directory, options)
+    if not free then return nil, claimed end
+    local found, failure = remove_all(engine, containers, options.own, records, options.environment, result)
     if found == nil then return nil, failure end
     if not found or core.loop.clock() > until_when then
       for _, container in pairs(result.seen) do ownership.forget(container, options.environment) end
@@ -77,18 +111,20 @@ function leftovers.remove(engine, name, directory, options)
   end
 end
 
----The containers that `gantry up` keeps account of.
+---Takes away what launches left whose directory's name no other has: those for other hosts, and those for one call.
+---Whoever looks after one holds the lock on its directory. Only a dead owner's: a directory that is gone has just been
+---removed by somebody, who removes its container too, or is in a file system that we do not see.
+---@param engine gantry.Engine
 ---@param environment table<string, string>?
----@return table<string, boolean> ids
-function leftovers.supervised(environment)
-  local ids, folder = {}, state_dir.path(environment) .. "/up"
-  for _, name in ipairs(core.files.list(folder) or {}) do
-    local text = name:find("%.json$") and state_dir.read(folder .. "/" .. name)
-    local record = text and json.decode(text)
-    local live = type(record) == "table" and type(record.live) == "table" and record.live.container
-    if type(live) == "string" then ids[live] = true end
+function leftovers.sweep(engine, environment)
+  local containers, _, records = ownership.containers(engine, { environment = environment })
+  for _, one in ipairs(containers or {}) do
+    local path, written_down = one.Labels[LABEL.directory], one.Labels[LABEL.unique]
+    local _, name = ownership.split(path)
+    local directory = name and name == written_down and ownership.lock(path)
+    local gone = directory and leftovers.take_away(engine, one, records[one.Id], environment)
+    if gone then socket_directory.remove(directory) elseif directory then directory:close() end
   end
-  return ids
 end
 
 ---Removes one container of an earlier boot, and the directory of a launch for another host, whose name no other has.
@@ -97,7 +133,7 @@ end
 ---@param environment table<string, string>?
 ---@return boolean removed
 local function remove_earlier(engine, container, environment)
-  local path, unique = container.Labels[LABEL.directory], container.Labels[LABEL.exec]
+  local path, unique = container.Labels[LABEL.directory], container.Labels[LABEL.unique]
   local directory, state
   if unique and select(2, ownership.split(path)) == unique then
     directory, state = ownership.lock(path)
@@ -121,10 +157,9 @@ function leftovers.remove_earlier_boots(engine, environment)
   for _, record in ipairs(launches.of_other_boots(environment)) do earlier[record.container] = record end
   if not next(earlier) then return removed end
   local containers, _, records = ownership.containers(engine, { environment = environment })
-  local supervised = leftovers.supervised(environment)
   for _, container in ipairs(containers or {}) do
     local record = records[container.Id]
-    local left = record and earlier[record.container] and not supervised[container.Id]
+    local left = record and earlier[record.container] and not claims.is_supervised(container, record, environment)
     if left and remove_earlier(engine, container, environment) then removed[#removed + 1] = container.Id end
     if record then earlier[record.container] = nil end
   end

@@ -92,7 +92,8 @@ local function usage_of(answer, info)
   local droppable = amount(parts.total_inactive_file) or amount(parts.inactive_file) or 0
   local time = amount(cpu.cpu_usage and cpu.cpu_usage.total_usage)
   return { source = "engine", cpu_seconds = time and time / 1e9, memory_bytes = used and math.max(0, used - droppable),
-    memory_limit_bytes = limit(memory.limit, amount(info.MemTotal)), pids = amount(pids.current), pids_limit = limit(pids.limit) }
+    memory_limit_bytes = limit(memory.limit, amount(info.MemTotal)), pids = amount(pids.current),
+    pids_limit = limit(pids.limit) }
 end
 
 ---@param plugin gantry.Plugin

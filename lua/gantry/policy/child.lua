@@ -71,6 +71,19 @@ local function changes_of(policy)
   return list
 end
 
+-- What one request may print: a policy that prints without end is to be seen, not to end its process.
+local MOST_LINES <const>, LONGEST_LINE <const> = 100, 1024
+local lines_left
+
+---@param path string of the policy that prints
+---@param text string
+local function send_print(path, text)
+  lines_left = lines_left - 1
+  if lines_left < 0 then return end
+  if lines_left == 0 then text = "what it prints beyond this is left out" end
+  send { path = path, print = text:sub(1, LONGEST_LINE) }
+end
+
 local verbs = {}
 
 function verbs.load(request)
@@ -80,7 +93,8 @@ function verbs.load(request)
     return nil, errors.new("POLICY_CONTEXT", "the engine is not known yet")
   end
   local policy, err = policies.load(request.path, request.context, { seen = request.seen, site = request.site,
-    on_read = function(path, seen) send { path = path, seen = seen } end })
+    on_read = function(path, seen) send { path = path, seen = seen } end,
+    print = function(text) if not wanted then send_print(request.path, text) end end })
   if wanted then return { wants_engine = true } end
   if not policy then return failure(err) end
   local functions, fields, reason = collect_functions(policy.fields)
@@ -122,6 +136,7 @@ end
 local function handle(request)
   for _, id in ipairs(request.forget or {}) do loaded[id] = nil end
   assert(core.confinement.cpu(limits.cpu_seconds))
+  lines_left = MOST_LINES
   local answer = verbs[request.verb](request)
   answer.done, answer.kilobytes = true, collectgarbage "count"
   send(answer)

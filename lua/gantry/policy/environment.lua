@@ -3,6 +3,7 @@
 --- policy/environment.lua: the globals of a policy: Lua's own, without what reaches the machine or the launcher's
 --- state. Each policy has a set of its own.
 
+local absent = require "gantry.policy.absent"
 local readonly = require "gantry.policy.readonly"
 local system = require("gantry.core").system
 
@@ -114,6 +115,7 @@ function environment.new(options)
   add_metatables(globals)
   add_code(globals)
   add_print(globals, options.print)
+  absent.add(globals)
   return globals
 end
 

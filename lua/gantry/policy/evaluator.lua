@@ -24,12 +24,15 @@ local MOST_KILOBYTES <const> = 128 * 1024
 local Evaluator = {}
 Evaluator.__index = Evaluator
 
----@param options { command: string[]?, seconds: number? }? seconds: instead of those that a request names, for tests
+---@param options { command: string[]?, seconds: number?, print: (fun(path: string, text: string))? }? seconds: instead
+--- of those that a request names, for tests; print takes what a policy prints
 ---@return gantry.Evaluator
 function evaluator.new(options)
   local turn = task.queue()
   turn:put(true)
-  return setmetatable({ turn = turn, options = options or {}, forgotten = {}, last_id = 0 }, Evaluator)
+  options = options or {}
+  options.print = options.print or function() end
+  return setmetatable({ turn = turn, options = options, forgotten = {}, last_id = 0 }, Evaluator)
 end
 
 ---@param child table
@@ -52,13 +55,18 @@ end
 ---@param child table
 ---@param message any
 ---@return boolean? fits
-local function take_message(child, message)
+function Evaluator:take_message(child, message)
   if type(message) ~= "table" or not child.answered then return nil end
   if message.done then
     settle(child, message)
     return true
   end
-  if type(message.path) ~= "string" or type(message.seen) ~= "table" then return nil end
+  if type(message.path) ~= "string" then return nil end
+  if type(message.print) == "string" then
+    self.options.print(message.path, message.print)
+    return true
+  end
+  if type(message.seen) ~= "table" then return nil end
   child.on_read(message.path, message.seen)
   return true
 end
@@ -80,7 +88,7 @@ function Evaluator:receive(child, bytes)
     local length = string.unpack("<I4", text, at)
     child.wanted = 4 + length
     if #text - at + 1 < child.wanted then break end
-    if not take_message(child, (data.decode(text:sub(at + 4, at + 3 + length)))) then
+    if not self:take_message(child, (data.decode(text:sub(at + 4, at + 3 + length)))) then
       return self:drop(errors.new("POLICY_ANSWER", "the process of the policies answered what is no answer"))
     end
     at, child.wanted = at + child.wanted, 4

@@ -33,7 +33,8 @@ local function not_there(path, err)
     return refuse("POLICY_NOT_FOUND", path, ("is a link to %s, which is not there; put that back, or remove the link")
       :format(words.show(target)), { cause = err })
   elseif MISSING[err.os_error] then
-    return refuse("POLICY_NOT_FOUND", path, "no such file; name the path of a policy", { cause = err })
+    local running = path:find "^[%w_-]+$" and (", or call a plugin that runs: gantry call %s METHOD"):format(path) or ""
+    return refuse("POLICY_NOT_FOUND", path, "no such file; name the path of a policy" .. running, { cause = err })
   end
   return refuse("POLICY_UNREADABLE", path, "cannot be read: " .. err.message, { cause = err })
 end
@@ -72,13 +73,18 @@ end
 ---Reads the text of a policy, or of a module for policies: what is looked at is what was opened.
 ---@param path string
 ---@return string? text
----@return gantry.Error? err POLICY_NOT_FOUND, POLICY_NOT_A_FILE, POLICY_UNSAFE, POLICY_UNREADABLE, POLICY_TOO_LARGE
+---@return gantry.Error? err POLICY_NOT_FOUND, POLICY_NOT_A_FILE, POLICY_BINARY, POLICY_UNSAFE,
+--- POLICY_UNREADABLE, POLICY_TOO_LARGE
 function file.read(path)
   local text, status = files.read(path, LARGEST + 1)
   if not text then return not_read(path, status) end
   if status.type ~= "file" then
     local what = status.type == "directory" and "a directory" or "no regular file"
     return refuse("POLICY_NOT_A_FILE", path, ("is %s; a policy is one Lua file"):format(what))
+  end
+  if text:find "^\127ELF" then
+    return refuse("POLICY_BINARY", path, "is a program, and a policy is a Lua file that names the image with the "
+      .. 'program in it: return { image = "NAME", cookie = { KEY, VALUE } }')
   end
   local safe, unsafe = check_writers(path, status)
   if not safe then return nil, unsafe end

@@ -120,7 +120,8 @@ local function place_of_restart(self)
 end
 
 ---@class gantry.PolicyOptions
----@field print (fun(text: string))? takes each line that the policy prints; without it, they are dropped
+---@field print (fun(text: string, path: string))? takes what a policy prints, and the policy's or the site policy's
+--- path; without it, that is dropped
 ---@field limits { instructions: integer, bytes: integer }? of each call into the policy
 ---@field on_read (fun(path: string, seen: gantry.SeenFile))? is told of each file that is looked at
 ---@field seen table<string, gantry.SeenFile>? files by path, instead of those that are there
@@ -133,7 +134,8 @@ end
 ---@param options gantry.PolicyOptions
 ---@return gantry.PolicyLoader
 local function loader_of(path, folder, options)
-  return loader.new(path, { shipped = policy.shipped_folder(), folder = folder, print = options.print,
+  local print_line = options.print and function(text) options.print(text, path) end
+  return loader.new(path, { shipped = policy.shipped_folder(), folder = folder, print = print_line,
     limits = options.limits, on_read = options.on_read, seen = options.seen, call = options.call,
     given = options.given })
 end
@@ -145,7 +147,11 @@ end
 local function site_of(options)
   local place = options.site
   if place == false then return nil end
-  place = place or site.where()
+  if not place then
+    local known, found = pcall(site.where)
+    if not known then return nil, found end -- settings that cannot be read
+    place = found
+  end
   local folder = context.settle({}, place.path, "site").folder
   return site.load(loader_of(place.path, folder, options), place.optional)
 end
@@ -190,19 +196,44 @@ local function attempt(self, path, name)
     place = settled.restart ~= nil and place_of_restart(own) or nil }, Policy)
 end
 
+---The same options, but that what is printed is held until the attempt is over: of one that is made again, it would be
+---there twice.
+---@param options gantry.PolicyOptions
+---@return gantry.PolicyOptions options
+---@return fun() release hands on what was held; what is printed later is handed on at once
+local function holding_print(options)
+  if not options.print then return options, function() end end
+  local held, copy = {}, {}
+  for key, value in pairs(options) do copy[key] = value end
+  function copy.print(text, path)
+    if not held then return options.print(text, path) end
+    held[#held + 1] = { text, path }
+  end
+  return copy, function()
+    local lines = held or {}
+    held = nil
+    for _, line in ipairs(lines) do options.print(line[1], line[2]) end
+  end
+end
+
 ---Goes through a policy, and once more where it turns out that it wants to know the engine.
 ---@param facts table of context.settle
 ---@param options gantry.PolicyOptions
 ---@param try fun(self: gantry.PolicyAttempt): gantry.Policy?, gantry.Error|gantry.Error[]|nil
 ---@return gantry.Policy? policy, gantry.Error|gantry.Error[]|nil err
 local function go_through(facts, options, try)
-  local rule, broken = site_of(options)
-  if broken then return nil, broken end
+  local held, release = holding_print(options)
+  local rule, broken = site_of(held)
   local ctx, wanted = context.view(facts)
-  local found, err = try { facts = facts, ctx = ctx, rule = rule, options = options }
-  if not wanted.engine then return found, err end
+  local found, err
+  if not broken then found, err = try { facts = facts, ctx = ctx, rule = rule, options = held } end
+  if not wanted.engine then
+    release()
+    return found, broken or err
+  end
   local engine, unknown = facts.engine()
   if not engine then
+    release()
     return nil, errors.new(unknown.code, ("%s: ctx.engine: %s; --ctx FILE.json may stand in for it"):format(facts.path,
       unknown.message), { file = facts.path, cause = unknown, status = unknown.status })
   end

@@ -10,6 +10,7 @@ local data = require "gantry.policy.data"
 local deep_copy = require "gantry.base.deep_copy"
 local errors = require "gantry.base.errors"
 local json = require "gantry.json"
+local settings = require "gantry.policy.settings"
 local words = require "gantry.base.words"
 
 local site = {}
@@ -36,8 +37,8 @@ end
 
 ---@return gantry.SitePlace
 function site.where()
-  local named = chosen or core.system.environment().GANTRY_SITE
-  if (named or "") ~= "" then return { path = named } end
+  local named = chosen or settings.get "site"
+  if named then return { path = named } end
   return { path = DEFAULT, optional = true }
 end
 

@@ -8,10 +8,10 @@ local gantry = require "gantry"
 local check = {}
 
 ---@param policy string|table
----@param engine string?
+---@param options gantry.LoadOptions
 ---@return string lines
-function check.report(policy, engine)
-  local ok, err = gantry.load(policy, { engine = engine, verb = "check" })
+function check.report(policy, options)
+  local ok, err = gantry.load(policy, options)
   local name = type(policy) == "table" and "the table" or policy
   if ok then return name .. ": ok\n" end
   local lines = {}

@@ -12,6 +12,13 @@ local show = require "gantry.repl.show"
 
 local commands = {}
 
+---What takes the lines that policies print: the session's own output is the user's.
+---@param session gantry.Session
+---@return fun(text: string, path: string)
+local function policy_print(session)
+  return function(text, path) session.options.notice(("%s: %s\n"):format(path, text)) end
+end
+
 ---@param policy string|table
 ---@param options table
 ---@return gantry.Policy raises where the policy is not valid
@@ -22,7 +29,7 @@ local function policy_of(session, policy, options)
   end
   if type(policy) == "table" and policy.config then return policy end
   loaded, err = gantry.load(policy, { engine = session.options.engine, name = options.name, args = options.args,
-    verb = options.verb })
+    verb = options.verb, print = policy_print(session) })
   if loaded then return loaded end
   if not errors.is(err) then
     local rest = table.move(err, 2, #err, 1, {})
@@ -74,7 +81,8 @@ local function make(session)
   ---Checks policies and says what is wrong with them.
   ---@param ... string|table
   function own.check(...)
-    for _, policy in ipairs { ... } do session.options.write(check_policy.report(policy, session.options.engine)) end
+    local options = { engine = session.options.engine, verb = "check", print = policy_print(session) }
+    for _, policy in ipairs { ... } do session.options.write(check_policy.report(policy, options)) end
   end
 
   ---What a policy would decide when its plugin ends: `simulate("jwt.lua", { oom = 3 })`.
@@ -103,6 +111,14 @@ local function make(session)
   function own.help(...)
     session.options.write(select("#", ...) == 0 and help.overview(own) or help.about((...)))
   end
+
+  ---Ends the session, and with it what it launched. Its name alone does, too.
+  function own.exit()
+    session.over = true
+    error(errors.new("SESSION_OVER", "the session ends"), 0)
+  end
+
+  own.quit = own.exit
 
   ---Prints values, tables readably.
   ---@param ... any
@@ -133,6 +149,7 @@ end
 ---@return table
 function commands.environment(session)
   local environment = make(session)
+  session.leave = environment.exit
   environment.gantry = gantry
   environment.restart = require "gantry.restart"
   -- A task of a chunk would end with the chunk: here it belongs to the session.

@@ -133,7 +133,11 @@ local function rpc_names(place, found)
   end
 end
 
-local function member_names(session, base, separator)
+---@param session gantry.Session
+---@param base string
+---@param separator "."|":"
+---@return table<string, true> what `base` has, as far as that is known without running anything
+function complete.members(session, base, separator)
   local value, found = resolve(session, base), {}
   if getmetatable(value) == complete then
     rpc_names(value, found)
@@ -144,8 +148,10 @@ local function member_names(session, base, separator)
   return found
 end
 
-local function global_names(session)
-  local found = { engine = true }
+---@param session gantry.Session
+---@return table<string, true>
+function complete.globals(session)
+  local found = { engine = true, ctx = true }
   identifiers(session.environment, false, found)
   for key in pairs(_G) do found[key] = true end
   for _, word in ipairs(KEYWORDS) do found[word] = true end
@@ -232,11 +238,11 @@ function complete.find(session, text)
   local place = look(text)
   if place.quoted then return place.word, that_begin_with(quoted_names(session, place), place.word) end
   local base, separator, partial = place.word:match("^(.*)([.:])([%w_]*)$")
-  if base then return partial, that_begin_with(member_names(session, base, separator), partial) end
+  if base then return partial, that_begin_with(complete.members(session, base, separator), partial) end
   local opener = place.braces[#place.braces]
   local fields = opener and place.before:find("[{,;\n]%s*$") and field_names(session, opener)
   if fields then return place.word, that_begin_with(fields, place.word) end
-  return place.word, that_begin_with(global_names(session), place.word)
+  return place.word, that_begin_with(complete.globals(session), place.word)
 end
 
 ---What all names begin with.

@@ -5,6 +5,7 @@
 
 local c_module = require "gantry.base.c_module"
 local chunk = require "gantry.repl.chunk"
+local color = require "gantry.text.color"
 local complete = require "gantry.repl.complete"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
@@ -17,8 +18,7 @@ local console = {}
 
 local PROMPT <const>, MORE <const> = "> ", ">> "
 local HISTORY_LINES <const>, MOST_NAMES <const> = 1000, 200
-local STDIN <const> = 0
-local RED <const>, DIM <const>, PLAIN <const> = "\27[31m", "\27[2m", "\27[0m"
+local STDIN <const>, STDOUT <const> = 0, 1
 
 ---@class gantry.Console
 ---@field editor table
@@ -32,11 +32,6 @@ local Console = {}
 Console.__index = Console
 
 -- ---- output ----
-
-function Console:paint(colour, text)
-  if not self.colours then return text end
-  return colour .. text .. PLAIN
-end
 
 ---Writes whole lines as they are; a line that is being typed goes below them.
 ---@param text string
@@ -57,16 +52,16 @@ end
 ---Writes lines about what happened by itself.
 ---@param text string
 function Console:notice(text)
-  self:put((printable.text(text):gsub("[^\n]+", function(line) return self:paint(DIM, line) end)))
+  self:put((printable.text(text):gsub("[^\n]+", function(line) return self.color:paint("dim", line) end)))
 end
 
 ---@param err any
 function Console:write_error(err)
   if errors.is(err, "INTERRUPTED") then self:write "\n" end -- the terminal has shown ^C
   local line, more = repl.describe_error(err)
-  local lines = { self:paint(RED, printable.text(line)), "\n" }
+  local lines = { self.color:paint("error", printable.text(line)), "\n" }
   for _, text in ipairs(more) do
-    lines[#lines + 1] = "  " .. self:paint(DIM, printable.text(text)) .. "\n"
+    lines[#lines + 1] = "  " .. self.color:paint("dim", printable.text(text)) .. "\n"
   end
   self:put(table.concat(lines))
 end
@@ -176,10 +171,12 @@ function Console:evaluate(text)
   self.running = nil
   -- A chunk that never waits is ended before the loop has heard of Ctrl-C.
   self.heard = core.signals.pending "INT"
+  if self.session.over then self.leaving = true end
   if result.err ~= nil then return self:write_error(result.err) end
   local shown, failure = self.session:show(result.values)
   if failure then return self:write_error(failure) end
   if shown then self:write(shown) end
+  if result.hint then self:notice(result.hint .. "\n") end
   local name = chunk.lone_local(text)
   if name then self:notice(("a local ends with its line; %s = … keeps it\n"):format(name)) end
 end
@@ -258,7 +255,7 @@ end
 ---@return gantry.Console
 local function new(editor, options)
   local self = setmetatable({ editor = editor, events = task.queue(), pending = {}, leaving = false }, Console)
-  self.colours = (options.environment.NO_COLOR or "") == "" and options.environment.TERM ~= "dumb"
+  self.color = color.of(STDOUT, options.environment)
   local entries
   self.history, entries = history.open(history.path(options.environment))
   for _, entry in ipairs(entries) do editor:remember(entry) end

@@ -19,10 +19,11 @@ local AFTER <const> = [[
   gantry, task, restart   gantry's modules; a task of task.spawn lives as long as the session
 
 help(thing) tells more: help(launch), help(p) for an object's methods, help(p.call), help "memory" for a field of
-policies, help "policy" for all fields. Tab completes, Ctrl-C ends what runs, Ctrl-D ends the session and its plugins.
+policies, help "policy" for all fields. Tab completes, Ctrl-C ends what runs; exit, quit or Ctrl-D ends the session and
+its plugins.
 ]]
 
-local ORDER <const> = { "launch", "attach", "plan", "check", "simulate", "plugins", "help", "print" }
+local ORDER <const> = { "launch", "attach", "plan", "check", "simulate", "plugins", "help", "print", "exit" }
 
 ---@param own table<string, function> the session's commands
 ---@return string

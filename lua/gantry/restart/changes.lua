@@ -42,7 +42,7 @@ function changes.apply(config, fields)
   for key, value in pairs(config) do result[key] = value end
   local function report(_, message) wrong = wrong or message end
   for key, value in pairs(fields or {}) do set(result, key, value, report) end
-  for _, rule in ipairs(rules) do rule(result, report) end
+  for _, rule in ipairs(rules) do rule(result, report, result) end
   if wrong then return nil, wrong end
   return result
 end

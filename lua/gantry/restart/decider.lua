@@ -9,6 +9,7 @@
 local evaluate = require "gantry.restart.evaluate"
 local floors = require "gantry.restart.floors"
 local history = require "gantry.restart.history"
+local units = require "gantry.base.units"
 
 local decider = {}
 
@@ -50,7 +51,7 @@ local ASKED_FOR = { manual = "asked for", config_changed = "its policy changed",
 ---@field place string? file and line in the policy
 ---@field changes table? of the next generation's config
 ---@field scope "self"|"dependents"
----@field floor string? where a floor made the delay longer
+---@field floor string? where a bound made the delay longer or shorter: which
 ---@field recent integer restarts in the last ten minutes
 ---@field fault gantry.Error? why the policy was not obeyed
 ---@field automatic boolean whether a restart counts as one
@@ -145,7 +146,10 @@ end
 ---@return number delay
 ---@return string? floor
 local function above_floors(state, opinion, uptime)
-  local wanted = math.min(opinion.delay, floors.longest_delay)
+  if opinion.delay > floors.longest_delay then
+    return floors.longest_delay, "at most " .. units.format_seconds(floors.longest_delay)
+  end
+  local wanted = opinion.delay
   local least = uptime >= floors.exempt_after and 0 or floors.delay
   local rate = floors.wait_for_rate(state.starts, floors.plugin, state.clock)
   if rate > wanted and rate > least then

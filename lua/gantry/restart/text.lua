@@ -12,7 +12,7 @@ local text = {}
 local CAUSES = {
   exit = "exit", signal = "killed by a signal", oom = "out of memory", start_timeout = "no handshake in time",
   handshake_failed = "handshake failed", start_failed = "start failed", unhealthy = "unhealthy",
-  engine_error = "the engine failed", image_missing = "the image is missing",
+  engine_error = "the engine failed", image_missing = "the image or binary is missing",
   dependency_failed = "what it needs has failed", lost = "its end is unknown", config_changed = "its policy changed",
   manual = "asked for", host_boot = "the machine was started anew",
   dependency_restarted = "what it needs was restarted",

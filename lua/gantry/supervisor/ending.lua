@@ -40,7 +40,7 @@ function ending.make(facts, from)
   if known == nil then known = OF_PROCESS[from.cause] == true end
   return { cause = from.cause, code = from.code, signal = from.signal, error = from.error,
     uptime = from.uptime or facts.uptime, known = known, requested = from.requested == true,
-    ready = phase == "ready", phase = phase, name = facts.name, image = facts.config.image,
+    ready = phase == "ready", phase = phase, name = facts.name, image = facts.config.binary or facts.config.image,
     image_id = facts.image_id, limit = facts.config.memory, generation = facts.generation }
 end
 
@@ -67,8 +67,9 @@ end
 function ending.of_failed_launch(unit, err)
   local exit = err.diagnosis and err.diagnosis.exit
   if exit and exit.known then
+    local remedy = err.remedy and ": " .. err.remedy or ""
     return ending.make(facts_of(unit), { cause = exit.cause, code = exit.code, signal = exit.signal,
-      uptime = exit.uptime, phase = "handshaking", error = "exited before it was ready" })
+      uptime = exit.uptime, phase = "handshaking", error = "exited before it was ready" .. remedy })
   end
   return ending.make(facts_of(unit), { cause = blame.cause(err), error = err.message, phase = "starting" })
 end

@@ -36,6 +36,8 @@ end
 
 function EVENTS.image(unit, fields) unit.image_id = fields.id end
 
+EVENTS.binary = EVENTS.image
+
 function EVENTS.warning(unit, fields) unit:note("warning", fields.text) end
 
 function EVENTS.corpse(unit, fields) corpses.remember(unit, fields.container, fields.error) end
@@ -62,7 +64,8 @@ end
 ---@return gantry.PluginOptions
 function generation.launch_options(unit, release)
   return {
-    engine = unit.supervisor.engine, name = unit.name, runtime_dir = unit.supervisor.runtime_dir,
+    engine = unit.supervisor.engine, name = unit.name, policy = unit.policy.path,
+    runtime_dir = unit.supervisor.runtime_dir, supervisor = unit.supervisor.store.directory,
     keeps_container = true, deaths = unit.supervisor.deaths,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
     on_step = function(step) unit.supervisor:fault_point(unit, step) end,

@@ -15,8 +15,9 @@ local order = require "gantry.supervisor.order"
 local pacing = require "gantry.supervisor.pacing"
 local paths = require "gantry.supervisor.paths"
 local policies = require "gantry.supervisor.policies"
+local policyless = require "gantry.supervisor.policyless"
+local printed = require "gantry.supervisor.printed"
 local requests = require "gantry.supervisor.requests"
-local retry = require "gantry.task.retry"
 local runtime_dir = require "gantry.place.runtime_dir"
 local store = require "gantry.supervisor.store"
 local takeover = require "gantry.supervisor.takeover"
@@ -28,7 +29,7 @@ local supervisor = {}
 -- Plugins that are gone whose journals are kept.
 local KEPT_PAST <const> = 20
 -- Seconds until changed policies that could not be acted on are looked at again.
-local RETRY <const>, LONGEST_RETRY <const> = 1, 60
+local RETRY <const> = 1
 
 ---@class gantry.SupervisorOptions
 ---@field directory string of the policies
@@ -81,11 +82,11 @@ function supervisor.new(options)
   local self = setmetatable({
     options = options, directory = directory, engine = options.engine, runtime_dir = core.system.real_path(root),
     store = state, units = {}, clock = core.loop.clock, pacing = pacing.new(core.loop.clock), subscribers = {},
-    past = {}, ended = task.event(), arrivals = {},
+    past = {}, printed = {}, ended = task.event(), arrivals = {},
     unreachable = errors.new("ENGINE_UNREACHABLE", "the engine is only being looked for"),
   }, Supervisor)
   self.policies = policies.new(directory, { engine = function() return self.engine end,
-    policy_process = options.policy_process })
+    policy_process = options.policy_process, print = function(path, text) printed.take(self, path, text) end })
   return self
 end
 
@@ -127,7 +128,7 @@ end
 ---@param stream "stdout"|"stderr"
 ---@param lines string[]
 function Supervisor:take_lines(one, stream, lines)
-  guard.call(one, one.log.add, one.log, stream, lines)
+  guard.call(one, one.log.add, one.log, stream, lines, one.restart.generation)
   if self.options.on_lines then guard.call(one, self.options.on_lines, one.name, stream, lines) end
 end
 
@@ -196,7 +197,7 @@ function Supervisor:block_cycles()
   for name, one in pairs(self.units) do after_of[name] = one.config.after or {} end
   local found = order.cycles(after_of)
   for name, one in pairs(self.units) do
-    local reason = found[name] and ("dependency cycle: %s; take one `after` out"):format(found[name])
+    local reason = found[name] and order.describe(found[name])
     if one.blocked ~= reason then
       one.blocked = reason
       if reason then one:note("policy", reason) end
@@ -285,7 +286,7 @@ end
 ---@return boolean? ok, gantry.Error? err
 function Supervisor:read_policies()
   if not self.engine then return nil, self.unreachable end
-  local containers, unreachable = takeover.list(self.engine, self.runtime_dir)
+  local containers, unreachable = takeover.list(self.engine, self.runtime_dir, self.store.directory)
   if not containers then return nil, unreachable end
   local found, err = self.policies:scan()
   if not found then return nil, err end
@@ -303,62 +304,16 @@ function Supervisor:read_policies()
       requests.tell(one, "removed", { text = "its policy is gone: stopped", note = "policy" })
     end
   end
+  printed.settle(self)
   self:report_broken(found.broken)
   self:block_cycles()
   self:watch_folders()
   if found.pending then self:read_again() end
-  if self.first_scan then self:remove_orphans(found.set, containers) end
+  if self.first_scan then
+    self.first_scan = false
+    policyless.remove(self, found.set, containers)
+  end
   return true
-end
-
----Plugins that no policy speaks of any more: what runs of them is removed, unless a policy that cannot be read may be
----theirs.
-function Supervisor:remove_orphans(set, containers)
-  self.first_scan = false
-  for name, list in pairs(containers) do
-    local saved = not set[name] and self.store:load(name)
-    local path = saved and saved.policy or ("%s/%s.lua"):format(self.directory, name)
-    if not set[name] and self.policies:is_broken(path) then
-      self:tell("warning", ("plugin '%s' is left as it is until its policy can be read"):format(name))
-    elseif not set[name] then
-      for _, container in ipairs(list) do
-        local refused = self:remove_orphan(name, container)
-        if self.ended:is_set() then return end -- the next supervisor sees to the rest
-        if refused then self.scope:spawn(self.remove_later, self, name, container, refused) end
-      end
-    end
-  end
-  for _, name in ipairs(self.store:names()) do
-    if not set[name] and not containers[name] then self:forget(name) end
-  end
-end
-
----@return gantry.Error? err where the engine would not
-function Supervisor:remove_orphan(name, container)
-  local removed, refused = takeover.remove(self.engine, container)
-  if not removed then return refused end
-  self.store:remove(name)
-  self:tell("state", ("removed container %s of plugin '%s', which has no policy any more"):format(
-    container.Id:sub(1, 12), name))
-end
-
----Tries again until the container is gone, or is some policy's again.
----@param name string
----@param container table
----@param refused gantry.Error
-function Supervisor:remove_later(name, container, refused)
-  self:tell("warning", ("container %s of plugin '%s', which has no policy any more, could not be removed (%s); it is "
-    .. "tried again"):format(container.Id:sub(1, 12), name, refused.message))
-  local again = retry.new(RETRY, LONGEST_RETRY)
-  repeat
-    again:pause()
-  until not self:alone(function() return not self.units[name] and self:remove_orphan(name, container) end)
-end
-
----A state whose policy's file is gone for good.
-function Supervisor:forget(name)
-  local saved = self.store:load(name)
-  if saved and saved.policy and not core.system.stat(saved.policy) then self.store:remove(name) end
 end
 
 -- ---- changed files ----
@@ -483,11 +438,18 @@ function Supervisor:close()
   self.store:close()
 end
 
+---@return string? reason why it has not begun with its plugins
+function Supervisor:waits_for()
+  return not self.engine and "it waits for an engine: " .. self.unreachable.message or nil
+end
+
 ---@param name string
 ---@return gantry.Unit? one, gantry.Error? err with the nearest name
 function Supervisor:find(name)
   local one = self.units[name]
   if one and not one.removed then return one end
+  local reason = self:waits_for()
+  if reason then return nil, errors.new(self.unreachable.code, "gantry up has started no plugin yet: " .. reason) end
   local names = {}
   for known in pairs(self.units) do names[#names + 1] = known end
   local near = require("gantry.base.nearest").find(name, names)

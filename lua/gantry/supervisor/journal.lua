@@ -8,7 +8,7 @@ local KEPT <const> = 100
 
 ---@class gantry.JournalEntry
 ---@field time number seconds since 1970
----@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"state"|"warning"|"fault"
+---@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"print"|"state"|"warning"|"fault"
 ---@field text string
 
 ---@class gantry.SupervisorEvent an entry of a journal, or of none, as it is told

@@ -36,4 +36,10 @@ function order.cycles(after_of)
   return found
 end
 
+---@param circle string of order.cycles
+---@return string
+function order.describe(circle)
+  return ("dependency cycle: %s; take one `after` out"):format(circle)
+end
+
 return order

@@ -11,8 +11,8 @@ local errors = require "gantry.base.errors"
 local evaluator = require "gantry.policy.evaluator"
 local link_path = require "gantry.base.link_path"
 local file_reader = require "gantry.policy.file"
+local policy_folder = require "gantry.policy.folder"
 local remote = require "gantry.policy.remote"
-local site = require "gantry.policy.site"
 local task = require "gantry.task"
 
 local policies = {}
@@ -37,27 +37,13 @@ local Set = {}
 Set.__index = Set
 
 ---@param directory string
----@param options { engine: fun(): gantry.Engine?, policy_process: string[]? }
+---@param options { engine: fun(): gantry.Engine?, policy_process: string[]?, print: function? }
 function policies.new(directory, options)
   local turn = task.queue()
   turn:put(true)
   return setmetatable({ directory = directory, files = {}, path_of = {}, turn = turn,
-    evaluator = evaluator.new { command = options.policy_process },
+    evaluator = evaluator.new { command = options.policy_process, print = options.print },
     context = context.of({ verb = "up" }, options.engine) }, Set)
-end
-
----All that is named as a policy: a pipe, or a link that leads nowhere, is told as what it is.
----@return string[]? paths sorted, gantry.Error? err
-function Set:paths()
-  local entries, err = core.files.list(self.directory)
-  if not entries then return nil, err end
-  local paths = {}
-  for _, entry in ipairs(entries) do
-    local path = self.directory .. "/" .. entry
-    if entry:find "^[^.].*%.lua$" and not site.is_no_policy(path) then paths[#paths + 1] = path end
-  end
-  table.sort(paths)
-  return paths
 end
 
 ---Whether all that was looked at for a policy is as it was, also what was not there.
@@ -91,9 +77,7 @@ local function enter(set, broken, path, file)
     file.refused, file.refused_for = nil, nil
     if policy then set[policy.name] = policy end
   elseif file.refused_for ~= other.path then
-    local message = ("%s: there is a plugin '%s' already, from %s; give one of them another name"):format(path,
-      policy.name, other.path)
-    file.refused, file.refused_for = errors.new("POLICY_NAME_TAKEN", message, { file = path }), other.path
+    file.refused, file.refused_for = policy_folder.name_taken(path, policy.name, other.path), other.path
     broken[#broken + 1] = { path = path, errors = { file.refused } }
   end
 end
@@ -189,7 +173,7 @@ end
 function Set:scan()
   self.turn:take()
   local _ <close> = setmetatable({}, { __close = function() self.turn:put(true) end })
-  local paths, err = self:paths()
+  local paths, err = policy_folder.policies(self.directory)
   if not paths then return nil, err end
   local files, broken, pending = {}, {}, false
   self.news = {}

@@ -16,11 +16,13 @@ local requests = {}
 ---@field verb "start"|"stop"|"restart"
 ---@field goal "up"|"down"
 ---@field after integer the generation that does not count: a later one must be ready
+---@field wait boolean? it is not answered while the plugin is on its way, whatever that waits for
 ---@field done gantry.Event set with true, or nil and an error
 
 local GOALS <const> = { start = "up", restart = "up", stop = "down" }
--- States in which a unit that is to run waits for something that may take any time, or stays down.
-local SETTLED <const> = { backoff = true, waiting = true, stopped = true, ended = true, failed = true }
+-- States in which a unit that is to run waits for something that may take any time, and in which it stays down.
+local WAITING <const> = { backoff = true, waiting = true }
+local DOWN <const> = { stopped = true, ended = true, failed = true }
 
 ---@param unit gantry.Unit
 ---@param answer fun(request: gantry.Request): boolean?, any, gantry.Error? whether it is answered, and how
@@ -65,7 +67,7 @@ function requests.entered(unit)
   local state, generation = unit.state, unit.restart.generation
   answer_those(unit, function(request)
     if request.goal == "down" then return state == "stopped" and unit.wanted == "down", true end
-    return state == "ready" and generation > request.after or SETTLED[state], true
+    return state == "ready" and generation > request.after or DOWN[state] or WAITING[state] and not request.wait, true
   end)
 end
 
@@ -82,7 +84,7 @@ end
 ---@param unit gantry.Unit
 function requests.engine_away(unit)
   if unit.state ~= "adopting" or not unit.away then return end
-  tell(unit, "up")
+  answer_those(unit, function(request) return request.goal == "up" and not request.wait, true end)
   requests.refuse(unit, unit.away, "down")
 end
 
@@ -178,9 +180,10 @@ local TEXTS <const> = { start = "started by hand", stop = "stopped by hand", res
 ---Notes what an operator asks for, and begins it.
 ---@param unit gantry.Unit
 ---@param verb "start"|"stop"|"restart"
+---@param wait boolean? for the plugin itself, whatever it waits for
 ---@return gantry.Request
-function requests.begin(unit, verb)
-  local request = { verb = verb, goal = GOALS[verb], after = unit.restart.generation, done = task.event() }
+function requests.begin(unit, verb, wait)
+  local request = { verb = verb, goal = GOALS[verb], after = unit.restart.generation, wait = wait, done = task.event() }
   local refused = closed(unit)
   if refused then
     request.done:set(nil, refused)
@@ -188,7 +191,7 @@ function requests.begin(unit, verb)
   end
   supersede(unit, ("a later %s was"):format(verb), request.goal == "up" and "down" or "up")
   local reaction = react(unit, verb, { text = TEXTS[verb], kind = "manual", reason = TEXTS[verb] })
-  if reaction == "already" and not unit.request or reaction == "tell" then
+  if reaction == "already" and not unit.request or reaction == "tell" and not wait then
     request.done:set(true)
   else
     if reaction == "join" then request.after = request.after - 1 end
@@ -204,9 +207,10 @@ end
 ---Asks for something, and waits until it has come of it what comes.
 ---@param unit gantry.Unit
 ---@param verb "start"|"stop"|"restart"
+---@param wait boolean? as in requests.begin
 ---@return boolean? settled, gantry.Error? err SUPERSEDED, STOP_FAILED, ENDING, PLUGIN_UNKNOWN
-function requests.ask(unit, verb)
-  return requests.begin(unit, verb).done:wait()
+function requests.ask(unit, verb, wait)
+  return requests.begin(unit, verb, wait).done:wait()
 end
 
 ---What another plugin's restart, or a reload that found nothing new, means for it.

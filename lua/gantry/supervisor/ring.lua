@@ -12,6 +12,7 @@ local ENTRY <const> = 100 -- bytes that a line takes beside its text
 ---@field time number
 ---@field stream "stdout"|"stderr"
 ---@field line string
+---@field generation integer? of the plugin
 
 ---@class gantry.Ring
 local Ring = {}
@@ -39,11 +40,12 @@ end
 
 ---@param stream "stdout"|"stderr"
 ---@param lines string[] one that is too long is kept in pieces
-function Ring:add(stream, lines)
+---@param generation integer? whose they are
+function Ring:add(stream, lines, generation)
   local now = os.time()
   for _, line in ipairs(lines) do
     for at = 1, math.max(#line, 1), LONGEST_LINE do
-      keep(self, { time = now, stream = stream, line = line:sub(at, at + LONGEST_LINE - 1) })
+      keep(self, { time = now, stream = stream, line = line:sub(at, at + LONGEST_LINE - 1), generation = generation })
     end
   end
 end

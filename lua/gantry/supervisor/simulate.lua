@@ -142,7 +142,8 @@ end
 ---Lets a plugin end again and again, and asks its policy each time. Ends early where the plugin stays down.
 ---@param policy string|gantry.Policy|table path, loaded policy, or a table of config fields
 ---@param events table such as { oom = 3 }, or a list of ends: { 2, "oom", { signal = "KILL", uptime = "41s" } }
----@param options { uptime: number|string?, seed: integer?, engine: any, verb: string? }? uptime of ends without one
+---@param options { uptime: number|string?, seed: integer?, engine: any, verb: string?, print: function? }? uptime
+--- of ends without one; print as in gantry.LoadOptions
 ---@return gantry.SimulatedStep[]? steps
 ---@return gantry.Error|gantry.Error[]|nil err
 function simulate.run(policy, events, options)
@@ -153,7 +154,7 @@ function simulate.run(policy, events, options)
   if type(policy) == "string" or not policy.config then
     local load = type(policy) == "table" and policies.of_fields or policies.load
     local loaded, err = load(policy, context.of({ ctx = options.ctx, verb = options.verb or "simulate" },
-      function() return engines.of(options.engine) end))
+      function() return engines.of(options.engine) end), { print = options.print })
     if not loaded then return nil, err end
     policy = loaded
   end

@@ -7,6 +7,7 @@ local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local json = require "gantry.json"
 local machine = require "gantry.base.machine"
+local paths = require "gantry.supervisor.paths"
 local record_shape = require "gantry.supervisor.record_shape"
 local state_dir = require "gantry.place.state_dir"
 
@@ -16,7 +17,7 @@ local VERSION <const> = 1
 local ENDING <const> = ".json"
 
 ---@class gantry.Store
----@field directory string
+---@field directory string absolute
 ---@field lock any
 ---@field boot string this boot's id: the monotonic clock begins anew with each
 local Store = {}
@@ -41,7 +42,8 @@ function store.open(directory)
   if not made then return nil, unusable(directory, err) end
   local lock, busy = core.files.lock(directory .. "/lock")
   if not lock then return nil, unusable(directory, busy) end
-  return setmetatable({ directory = directory, lock = lock, boot = machine.boot() }, Store)
+  return setmetatable({ directory = core.system.real_path(directory) or directory, lock = lock, boot = machine.boot() },
+    Store)
 end
 
 ---@param self gantry.Store
@@ -119,7 +121,16 @@ function Store:remove(name)
   os.remove(path_of(self, name))
 end
 
+---Writes down where the supervisor is spoken to, for those who have another runtime directory.
+---@param path string of the control socket
+---@return boolean? ok, gantry.Error? err
+function Store:save_control(path)
+  if path:sub(1, 1) ~= "/" then path = core.system.current_directory() .. "/" .. path end
+  return state_dir.write(paths.control_record(self.directory), path .. "\n")
+end
+
 function Store:close()
+  os.remove(paths.control_record(self.directory))
   self.lock:close()
 end
 

@@ -5,15 +5,16 @@
 
 local LABEL = require("gantry.engine.container").LABEL
 local blame = require "gantry.supervisor.blame"
+local claims = require "gantry.plugin.claims"
 local core = require "gantry.core"
 local corpses = require "gantry.supervisor.corpses"
 local ending = require "gantry.supervisor.ending"
 local generation = require "gantry.supervisor.generation"
+local leftovers = require "gantry.plugin.leftovers"
 local reattach_data = require "gantry.place.reattach_data"
 local ownership = require "gantry.place.ownership"
 local plugins = require "gantry.plugin"
 local record = require "gantry.supervisor.record"
-local removal = require "gantry.plugin.removal"
 local decider = require "gantry.restart.decider"
 local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
@@ -34,17 +35,23 @@ local function label(container, name)
   return type(value) == "string" and value or nil
 end
 
----Containers of this user's on this machine, by the plugin's name.
+---Containers of this user's on this machine that a supervisor may decide on, by the plugin's name: not those of another
+---supervisor, nor what is kept for inspection.
 ---@param engine gantry.Engine
 ---@param root string? only those whose socket directory is in here
----@return table<string, table[]>? found, gantry.Error? err
-function takeover.list(engine, root)
-  local containers, err = ownership.containers(engine)
+---@param supervisor string? its state directory
+---@return table<string, table[]>? found as the engine lists them, with `launch`, what the launch wrote down
+---@return gantry.Error? err
+function takeover.list(engine, root, supervisor)
+  local containers, err, records = ownership.containers(engine)
   if not containers then return nil, err end
   local found = {}
   for _, container in ipairs(containers) do
     local name, folder = label(container, LABEL.plugin), ownership.split(label(container, LABEL.directory))
-    if name and folder and (not root or folder == root) then
+    local launch = records[container.Id]
+    local others = claims.is_kept(container, launch) or launch and launch.supervisor and launch.supervisor ~= supervisor
+    if name and folder and not others and (not root or folder == root) then
+      container.launch = launch
       found[name] = found[name] or {}
       table.insert(found[name], container)
     end
@@ -60,8 +67,7 @@ end
 function takeover.remove(engine, container)
   local directory, state = ownership.lock(label(container, LABEL.directory))
   if state == "alive" then return false end
-  local gone, err = removal.remove(engine, container.Id)
-  if gone then ownership.forget(container) end
+  local gone, err = leftovers.take_away(engine, container, container.launch)
   if directory then socket_directory.remove(directory) end
   return gone == true, err
 end
@@ -136,8 +142,7 @@ end
 ---@return boolean removed, gantry.Error? err where the engine would not
 local function remove_left(unit, container)
   if not unit.plugin then return takeover.remove(unit.supervisor.engine, container) end
-  local gone, err = removal.remove(unit.supervisor.engine, container.Id)
-  if gone then ownership.forget(container) end
+  local gone, err = leftovers.take_away(unit.supervisor.engine, container, container.launch)
   return gone == true, err
 end
 

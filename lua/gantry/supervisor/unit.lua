@@ -143,8 +143,9 @@ end
 
 ---Asks for something on behalf of an operator, and waits until it has settled.
 ---@param verb "start"|"stop"|"restart"
+---@param wait boolean? for the plugin itself, whatever that waits for
 ---@return boolean? settled, gantry.Error? err
-function Unit:ask(verb) return requests.ask(self, verb) end
+function Unit:ask(verb, wait) return requests.ask(self, verb, wait) end
 
 ---Waits until it is at rest.
 ---@return boolean? down, gantry.Error? err where the engine refuses to stop it

@@ -4,6 +4,7 @@
 
 local attach = require "gantry.plugin.attach"
 local stats = require "gantry.supervisor.stats"
+local what_runs = require("gantry.config").what_runs
 local text = require "gantry.restart.text"
 
 local view = {}
@@ -67,7 +68,7 @@ function view.of(one, figures)
   local exit = one.last_exit
   return {
     name = one.name, state = one.state, wanted = one.wanted, generation = one.restart.generation,
-    restarts = one.restart.restarts, image = config.tag and config.image .. ":" .. config.tag or config.image,
+    restarts = one.restart.restarts, image = what_runs(config),
     image_id = one.live and one.live.image_id, policy = one.policy.path, container = plugin and plugin.container,
     address = plugin and plugin.address, protocol = plugin and plugin.protocol,
     protocol_version = plugin and plugin.protocol_version, memory = config.memory,

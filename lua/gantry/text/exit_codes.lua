@@ -6,29 +6,30 @@ local exit_codes = {
   OK = 0, -- done, or the plugin was stopped as asked
   FAILED = 1, -- anything without a code of its own
   USAGE = 2, -- the command line is wrong
-  POLICY = 3, -- the policy is missing, unsafe, broken or invalid
+  POLICY = 3, -- the policy, or a file of settings, is missing, unsafe, broken or invalid
   PLUGIN = 4, -- the plugin did not become ready
   ENGINE = 5, -- no engine, no permission, or it refused
-  IMAGE = 6, -- the image is missing or not the pinned one
+  IMAGE = 6, -- the image or binary is missing, unusable or not the pinned one
   HOST = 7, -- runtime directory, socket path or group of this machine
   ENDED = 8, -- the plugin was ready and ended by itself
   SITE = 9, -- the site policy refuses the policy
 }
 
 local BY_CODE = {
-  IMAGE_NOT_FOUND = "IMAGE", IMAGE_PIN_MISMATCH = "IMAGE",
+  IMAGE_NO_ENTRYPOINT = "IMAGE", IMAGE_NOT_FOUND = "IMAGE", IMAGE_PIN_MISMATCH = "IMAGE",
   EXITED_BEFORE_HANDSHAKE = "PLUGIN", EXITED_BEFORE_READY = "PLUGIN", START_TIMEOUT = "PLUGIN",
     SOCKET_NOT_VISIBLE = "PLUGIN",
   START_FAILED = "PLUGIN", UNHEALTHY = "PLUGIN",
   API_VERSION = "ENGINE", CONTAINER_PAUSED = "ENGINE",
   NOT_FOUND = "ENGINE", CONFLICT = "ENGINE", RUNTIME_UNKNOWN = "ENGINE",
-  SITE_REFUSED = "SITE", USAGE = "USAGE",
+  SITE_REFUSED = "SITE", NAME_INVALID = "USAGE", USAGE = "USAGE",
   ALREADY_RUNNING = "HOST", ACL_UNSUPPORTED = "HOST", NOT_SUPERVISING = "HOST", SUPERVISOR_RUNNING = "HOST",
 }
 
 -- The first word of an error's code names its family.
 local BY_FAMILY = {
-  POLICY = "POLICY", SITE = "POLICY", CONFIG = "POLICY", HANDSHAKE = "PLUGIN", ENGINE = "ENGINE", HTTP = "ENGINE",
+  BINARY = "IMAGE", POLICY = "POLICY", SITE = "POLICY", CONFIG = "POLICY", SETTINGS = "POLICY",
+  HANDSHAKE = "PLUGIN", ENGINE = "ENGINE", HTTP = "ENGINE",
   RUNTIME = "HOST",
   SOCKET = "HOST", GROUP = "HOST", TLS = "PLUGIN", CONTROL = "HOST", LOCK = "HOST",
   DIRECTORY = "HOST", CONTEXT = "ENGINE", DOCKER = "ENGINE", REGISTRY = "IMAGE",

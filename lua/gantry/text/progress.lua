@@ -17,6 +17,11 @@ end
 
 local TEXT = {
   image = function(fields) return ("image %s present (%s…)"):format(fields.reference, fields.id:sub(1, 19)) end,
+  loading = function(fields) return ("loading binary %s into the engine"):format(fields.path) end,
+  binary = function(fields)
+    local how = fields.seconds and ("loaded in %d ms"):format(math.floor(fields.seconds * 1000 + 0.5)) or "present"
+    return ("binary %s %s (sha256:%s…)"):format(fields.path, how, fields.sha256:sub(1, 12))
+  end,
   pulling = function(fields) return "pulling image " .. fields.reference end,
   pull = pull_progress.line,
   warning = function(fields) return "warning: " .. fields.text end,
@@ -40,10 +45,14 @@ local TEXT = {
   kept = function(fields)
     local found = fields.diagnosis
     local id = short(found.container)
-    local text = ("container %s is kept: `docker inspect %s`, then `docker rm -f %s`"):format(id, id, id)
+    local text = ("container %s is kept: `docker inspect %s`, then `docker rm %s` or `gantry gc --kept`"):format(id, id,
+      id)
     return found.by_hand and text .. "\nby hand: " .. found.by_hand or text
   end,
-  exit = function(fields) return ("ended (%s)"):format(exit.describe(fields.exit)) end,
+  exit = function(fields)
+    local remedy = fields.exit.cause == "oom" and "; raise memory in the policy" or ""
+    return ("ended (%s)%s"):format(exit.describe(fields.exit), remedy)
+  end,
 }
 
 ---A line for an event, nil for one that is not shown.
@@ -59,7 +68,7 @@ end
 ---@param name string the plugin's
 ---@param lines string[] of its output
 ---@return string text each line with the name before it, and a log line of hclog's as text
-function progress.output(name, lines)
+local function output(name, lines)
   local prefix, out = name .. ": ", {}
   for i, line in ipairs(lines) do
     local as_json = line:byte() == 0x7b -- "{": perhaps hclog's
@@ -73,7 +82,7 @@ end
 ---@param write fun(text: string)
 ---@return gantry.LineSplitter
 function progress.log(name, write)
-  return line_splitter.new(function(_, lines) write(progress.output(name, lines)) end)
+  return line_splitter.new(function(_, lines) write(output(name, lines)) end)
 end
 
 return progress

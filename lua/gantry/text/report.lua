@@ -2,6 +2,7 @@
 --
 --- text/report.lua: errors as people and programs read them.
 
+local color = require "gantry.text.color"
 local diagnosis = require "gantry.plugin.diagnosis"
 local errors = require "gantry.base.errors"
 local exit_codes = require "gantry.text.exit_codes"
@@ -17,6 +18,7 @@ local function plain(err)
   return {
     code = err.code, message = err.message, status = err.status,
     diagnosis = found and { output = json.array(found.output), image = found.image, image_id = found.image_id,
+      binary = found.binary,
       entrypoint = found.entrypoint and json.array(found.entrypoint), runtime = found.runtime,
         container = found.container,
       kept = found.kept, exit = found.exit, environment = found.environment and json.array(found.environment),
@@ -46,8 +48,10 @@ function report.failure(list, options)
     io.stdout:write(json.line { errors = json.array(out) })
     return exit_codes.of(list[1])
   end
+  local complaint = color.complaint()
   for _, err in ipairs(list) do
-    printable.write_stderr("gantry: ", err.message, "\n")
+    io.stderr:write(complaint)
+    printable.write_stderr(err.message, "\n")
     for _, line in ipairs(err.diagnosis and diagnosis.lines(err.diagnosis) or {}) do
       printable.write_stderr("  ", line, "\n")
     end

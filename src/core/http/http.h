@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define GANTRY_HTTP_DEFAULT_LIMIT (64UL * 1024 * 1024)
 
@@ -61,10 +62,23 @@ typedef void gantry_http_data_fn(void *data, const char *bytes, size_t size);
  * HTTP_TLS_REFUSED     the server does not accept this client's certificate, or wants one
  * HTTP_TLS_FAILED      TLS did not come about otherwise: no TLS there, no common version; TLS 1.2's refusals too
  * HTTP_FAILED          the connection was lost, or what came is not HTTP
+ * what the source of its body fails with
  * RESPONSE_TOO_LARGE   a collected body over the limit, or headers without end
  * OUT_OF_MEMORY, WATCH_FAILED */
 typedef void gantry_http_done_fn(void *data, const struct gantry_error *err,
                                  const struct gantry_http_response *response);
+
+/* Gives the next bytes of a body, at most `size` of them, and returns how many; 0 at its end. Fails with -1, which ends
+ * the request with this error. It is called with libcurl beneath: it calls nothing of this client. */
+typedef ssize_t gantry_http_read_fn(void *data, char *bytes, size_t size, struct gantry_error *err);
+
+/* A body that is sent as it is read, and read again from its beginning where a connection was lost before. */
+struct gantry_http_source {
+    uint64_t size;
+    gantry_http_read_fn *read; /* NULL for none */
+    void (*rewind)(void *data);
+    void *data; /* lives as long as the request */
+};
 
 /* Nothing in it is kept but callbacks and data. */
 struct gantry_http_options {
@@ -73,6 +87,7 @@ struct gantry_http_options {
     const char *const *headers; /* "Name: value", ended by NULL; or NULL */
     const char *body;           /* NULL for none; a POST without one says so (Content-Length: 0) */
     size_t body_size;
+    struct gantry_http_source source;   /* instead of a body */
     int64_t timeout_ms;                 /* for all of the request, pauses included; 0: none */
     int64_t connect_timeout_ms;         /* 0: that of libcurl, five minutes */
     size_t limit;                       /* most bytes of a collected body; 0: GANTRY_HTTP_DEFAULT_LIMIT */

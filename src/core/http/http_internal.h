@@ -64,6 +64,7 @@ struct gantry_http_request {
     gantry_http_data_fn *on_data;
     gantry_http_done_fn *on_done;
     void *data;
+    struct gantry_http_source source; /* of its body */
     size_t limit;
 
     int status;                         /* of the final answer, once its headers are complete */

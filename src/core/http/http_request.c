@@ -38,6 +38,7 @@ int gantry_http_request(struct gantry_http *http, const struct gantry_http_optio
     made->on_data = options->on_data;
     made->on_done = options->on_done;
     made->data = options->data;
+    made->source = options->source;
     made->limit = options->limit != 0 ? options->limit : GANTRY_HTTP_DEFAULT_LIMIT;
     gantry_list_init(&made->in_queue);
     gantry_list_append(&http->waiting, &made->in_queue);

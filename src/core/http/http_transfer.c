@@ -209,17 +209,57 @@ static void transfer_set_callbacks(struct setup *setup, struct gantry_http_reque
     SET(setup, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 }
 
-static bool has_body(const struct gantry_http_options *options)
+static size_t source_read(char *bytes, size_t size, size_t count, void *data)
 {
-    return options->body != NULL || strcmp(options->method, "POST") == 0 || strcmp(options->method, "PUT") == 0 ||
-           strcmp(options->method, "PATCH") == 0;
+    struct gantry_http_request *request = data;
+    struct gantry_error err;
+    ssize_t got = request->source.read(request->source.data, bytes, size * count, &err);
+
+    if (got >= 0)
+        return (size_t)got;
+    if (!request->failed)
+        request->error = err;
+    request->failed = true;
+    return CURL_READFUNC_ABORT;
 }
 
-static void set_method(struct setup *setup, const struct gantry_http_options *options)
+static int source_seek(void *data, curl_off_t offset, int origin)
 {
-    if (has_body(options)) {
+    const struct gantry_http_request *request = data;
+
+    if (offset != 0 || origin != SEEK_SET)
+        return CURL_SEEKFUNC_CANTSEEK;
+    request->source.rewind(request->source.data);
+    return CURL_SEEKFUNC_OK;
+}
+
+static void set_body(struct setup *setup, struct gantry_http_request *request,
+                     const struct gantry_http_options *options)
+{
+    if (options->source.read == NULL) {
         SET(setup, CURLOPT_POSTFIELDSIZE_LARGE, options->body != NULL ? (curl_off_t)options->body_size : 0);
         SET(setup, CURLOPT_COPYPOSTFIELDS, options->body != NULL ? options->body : "");
+        return;
+    }
+    SET(setup, CURLOPT_POST, 1L);
+    SET(setup, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->source.size);
+    SET(setup, CURLOPT_READFUNCTION, source_read);
+    SET(setup, CURLOPT_READDATA, request);
+    SET(setup, CURLOPT_SEEKFUNCTION, source_seek);
+    SET(setup, CURLOPT_SEEKDATA, request);
+}
+
+static bool has_body(const struct gantry_http_options *options)
+{
+    return options->body != NULL || options->source.read != NULL || strcmp(options->method, "POST") == 0 ||
+           strcmp(options->method, "PUT") == 0 || strcmp(options->method, "PATCH") == 0;
+}
+
+static void set_method(struct setup *setup, struct gantry_http_request *request,
+                       const struct gantry_http_options *options)
+{
+    if (has_body(options)) {
+        set_body(setup, request, options);
         if (strcmp(options->method, "POST") != 0)
             SET(setup, CURLOPT_CUSTOMREQUEST, options->method);
     } else if (strcmp(options->method, "HEAD") == 0) {
@@ -332,7 +372,7 @@ int gantry_http_transfer_prepare(struct gantry_http_request *request, const stru
     set_endpoint(&setup, http);
     transfer_set_callbacks(&setup, request);
     set_url(&setup, http->url, options->path);
-    set_method(&setup, options);
+    set_method(&setup, request, options);
     set_headers(&setup, request, options);
     if (options->timeout_ms > 0)
         SET(&setup, CURLOPT_TIMEOUT_MS, milliseconds(options->timeout_ms));
