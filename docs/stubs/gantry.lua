@@ -304,8 +304,8 @@ local SupervisorEvent = {}
 ---@field stats gantry.SupervisedStats? where they were asked for
 local PluginView = {}
 
----What a plugin under supervision uses, which is nil while it does not run, and what it has done, in all its generations
----since the supervisor began. Times are those of the last start.
+---What a plugin under supervision uses, which is nil while it does not run, and what it has done, in all its
+---generations since the supervisor began. Times are those of the last start.
 ---@class gantry.SupervisedStats: gantry.Stats
 ---@field restarts_by_cause table<string, integer>? those that were decided on, for as long as its state is kept
 ---@field health_checks integer

@@ -16,8 +16,8 @@ local HEALTH_BOUNDS <const> = { 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5
 -- Plugins that are looked at at the same time, and seconds for all of them: engines take their time.
 local AT_ONCE <const>, TIMEOUT <const> = 16, 5
 
----What a plugin under supervision uses, which is nil while it does not run, and what it has done, in all its generations
----since the supervisor began. Times are those of the last start.
+---What a plugin under supervision uses, which is nil while it does not run, and what it has done, in all its
+---generations since the supervisor began. Times are those of the last start.
 ---@class gantry.SupervisedStats: gantry.Stats
 ---@field restarts_by_cause table<string, integer>? those that were decided on, for as long as its state is kept
 ---@field health_checks integer
