@@ -71,6 +71,11 @@ describe("the page of gantry up", function()
     await_text("#state", "^ready$")
     await_text("#timeline ol", "ready")
     await_text("#link", "^live$")
+    await_text("tbody td.of-memory", "%d MiB of 64.0 MiB")
+    await_text("#graphs", "Memory: [%d.]+ MiB of 64.0 MiB")
+    supervision.eventually("the memory's graph has a line", function()
+      return chromium:run "return document.querySelectorAll('#graphs path')[1].getAttribute('d').includes('L')"
+    end)
 
     support.engine():kill(place:containers()[1].Id, "KILL")
     await_text("#timeline", "exit.*SIGKILL")

@@ -21,6 +21,7 @@ options.SUPERVISE = { directory = "string", engine = "string table", control = "
   log_dir = "string", policy_process = "table", on_event = "function", on_lines = "function", on_state = "function",
   on_started = "function", on_waiting = "function", fault_point = "string", web = "table" }
 options.WEB = { address = "string", readonly = "boolean", names = "table", certificate = "string", key = "string" }
+options.PLUGINS = { stats = "boolean" }
 
 ---@param known gantry.OptionTypes
 ---@return string[]
