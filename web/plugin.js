@@ -24,7 +24,7 @@ function factsOf(plugin) {
     ["Address", some(plugin.address, (address) => `${address.network}:${address.string}`)],
     ["Protocol", some(plugin.protocol, (protocol) => `${protocol} ${plugin.protocol_version ?? ""}`)],
     ["Up", some(plugin.uptime, duration)], ["Generation", plugin.generation],
-    ["Restarts", causes ? `${plugin.restarts} in a row; ${causes}` : plugin.restarts],
+    ["Restarts", causes ? `${plugin.restarts} since a start by hand; in all: ${causes}` : plugin.restarts],
     ["Memory limit", some(stats.memory_limit_bytes ?? plugin.memory, bytes)],
     ["Processes", some(stats.pids, (pids) => pids + some(stats.pids_limit, (limit) => " of " + limit))],
     ["CPU time", some(stats.cpu_seconds, duration)],
