@@ -115,12 +115,13 @@ static enum gantry_mounts compare_threads(const char *here, const char *process,
     threads = opendir(name);
     if (threads == NULL)
         return result;
-    while (result != GANTRY_MOUNTS_SAME && (entry = readdir(threads)) != NULL)
-        if (entry->d_name[0] != '.') {
-            enum gantry_mounts one = compare_thread(here, process, entry->d_name, path);
+    while (result != GANTRY_MOUNTS_SAME && (entry = readdir(threads)) != NULL) {
+        enum gantry_mounts one = GANTRY_MOUNTS_UNKNOWN;
 
-            result = one != GANTRY_MOUNTS_UNKNOWN ? one : result;
-        }
+        if (entry->d_name[0] != '.')
+            one = compare_thread(here, process, entry->d_name, path);
+        result = one != GANTRY_MOUNTS_UNKNOWN ? one : result;
+    }
     closedir(threads);
     return result;
 }
