@@ -5,6 +5,7 @@
 
 local errors = require "gantry.base.errors"
 local hclog = require "gantry.base.hclog"
+local inspect = require "gantry.supervisor.inspect"
 local json = require "gantry.json"
 local metrics = require "gantry.control.metrics"
 local stream = require "gantry.control.stream"
@@ -112,7 +113,7 @@ end
 
 ---What can be done with one plugin: method and the last part of the path.
 local OF_PLUGIN = {
-  ["GET "] = function(_, one) return view.of(one) end,
+  ["GET "] = function(_, one) return inspect.of(one) end,
   ["GET logs"] = logs,
   ["GET why"] = function(_, one, request) return why(one.name, one.journal, one.state, request) end,
   ["POST start"] = act "start", ["POST stop"] = act "stop", ["POST restart"] = act "restart",

@@ -15,7 +15,7 @@ return {
     { "gantry delete kv", 2, "gantry stop NAME" },
     { "gantry kill kv", 2, "unknown verb 'kill'", "gantry stop NAME" },
     { "gantry pause kv", 2, "gantry stop NAME" },
-    { "gantry describe kv", 2, "gantry why NAME", "gantry ps --json" },
+    { "gantry describe kv", 2, "gantry inspect NAME" },
     { "gantry attach kv", 2, "gantry logs -f NAME", "gantry reattach NAME" },
     { "gantry journalctl", 2, "gantry logs NAME" },
     { "gantry tail kv", 2, "gantry logs NAME" },
