@@ -23,7 +23,7 @@ return function(plugin)
   local kind = vault.type_of(plugin)
   local config = { runtime = "runsc", disable_network = true, pull = "never", auto_mtls = true, cookie = kind.cookie,
     protocol_versions = kind.versions, cap_ipc_lock = plugin.mlock or false,
-    tag = plugin.version and plugin.version:gsub("^v", "") or nil,
+    tag = plugin.image and plugin.version and plugin.version:gsub("^v", "") or nil,
     labels = { [LABEL .. "type"] = plugin.type, [LABEL .. "name"] = plugin.name,
       [LABEL .. "version"] = plugin.version } }
   return function(ctx)

@@ -16,6 +16,7 @@ t.test("images and binaries are pinned", function()
   t.equal(load("pins.lua", ('binary = "x", sha256 = "%s"'):format(("a"):rep(64))).name, "my")
   refuses("pins.lua", 'binary = "x"', "my.lua:2: binary: refused by the site policy .*binaries are pinned here")
   t.equal(load("pins.lua", PINNED).site, {})
+  t.equal(load("pins.lua", ('image = "x@sha256:%s"'):format(("a"):rep(64))).site, {})
   refuses("pins.lua", 'image = "x"', "my.lua:2: image: refused by the site policy .*pins.lua.*images are pinned here")
 end)
 

@@ -26,6 +26,7 @@ static const struct {
     {"notify", lua_gantry_open_notify},
     {"json_scan", lua_gantry_open_json_scan},
     {"regex", lua_gantry_open_regex},
+    {"base64", lua_gantry_open_base64},
 };
 
 /* __index of gantry.core: opens a part and keeps it. */

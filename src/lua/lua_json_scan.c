@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * lua_json_scan.c: gantry.core.json_scan: numbers in a text of JSON that need more than a double. */
+ * lua_json_scan.c: gantry.core.json_scan: numbers in a text of JSON that need more than a double, and plain parts of
+ * its strings. */
 #include "core/base/json_scan.h"
 
 #include "lua/lua_gantry.h"
@@ -22,9 +23,20 @@ static int json_scan_number(lua_State *L) /* text, letters, from -> start, end |
     return 2;
 }
 
+static int json_scan_plain(lua_State *L) /* text, from -> the place of the byte behind the plain part */
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    lua_Integer from = luaL_checkinteger(L, 2);
+
+    luaL_argcheck(L, from >= 1, 2, "positions begin with 1");
+    lua_pushinteger(L, (lua_Integer)gantry_json_scan_plain(text, length, (size_t)from - 1) + 1);
+    return 1;
+}
+
 int lua_gantry_open_json_scan(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"number", json_scan_number}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"number", json_scan_number}, {"plain", json_scan_plain}, {NULL, NULL}};
 
     luaL_newlib(L, functions);
     return 1;

@@ -127,9 +127,23 @@ static int watch_close(lua_State *L)
 
 /* ---- the loop ---- */
 
+/* Calls the function that loop:on_turn has left in the loop's user value: the loop is loop:step's first argument. */
+static void take_turn(void *data)
+{
+    struct lua_gantry_loop *loop = data;
+    lua_State *L = loop->running;
+
+    if (L == NULL)
+        return;
+    if (lua_getiuservalue(L, 1, 1) == LUA_TFUNCTION)
+        lua_gantry_finish_call(loop, L, NULL, NULL);
+    else
+        lua_pop(L, 1);
+}
+
 static int loop_new(lua_State *L) /* -> loop | nil, err */
 {
-    struct lua_gantry_loop *loop = lua_newuserdatauv(L, sizeof *loop, 0);
+    struct lua_gantry_loop *loop = lua_newuserdatauv(L, sizeof *loop, 1);
     struct gantry_error err;
 
     *loop = (struct lua_gantry_loop){0};
@@ -137,6 +151,7 @@ static int loop_new(lua_State *L) /* -> loop | nil, err */
     luaL_setmetatable(L, LUA_GANTRY_LOOP);
     if (gantry_loop_new(&loop->loop, &err) < 0)
         return lua_gantry_fail(L, &err);
+    gantry_loop_on_turn(loop->loop, take_turn, loop);
     return 1;
 }
 
@@ -148,6 +163,22 @@ static int loop_close(lua_State *L)
     loop->loop = NULL;
     lua_gantry_source_release_all(L, loop);
     return 0;
+}
+
+/* Has a function called in each step, once all callbacks have run. */
+static int loop_on_turn(lua_State *L) /* loop, fn */
+{
+    lua_gantry_check_loop(L, 1);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    lua_setiuservalue(L, 1, 1);
+    return 0;
+}
+
+static int loop_is_stepping(lua_State *L) /* loop -> boolean */
+{
+    lua_pushboolean(L, lua_gantry_check_loop(L, 1)->running != NULL);
+    return 1;
 }
 
 static int loop_fd(lua_State *L)
@@ -203,8 +234,9 @@ static const luaL_Reg timer_methods[] = {
 static const luaL_Reg watch_methods[] = {
     {"close", watch_close}, {"__gc", watch_close}, {"__close", watch_close}, {NULL, NULL}};
 static const luaL_Reg loop_methods[] = {
-    {"timer", loop_timer}, {"watch", loop_watch}, {"fd", loop_fd},         {"step", loop_step},
-    {"close", loop_close}, {"__gc", loop_close},  {"__close", loop_close}, {NULL, NULL},
+    {"timer", loop_timer},   {"watch", loop_watch}, {"on_turn", loop_on_turn}, {"is_stepping", loop_is_stepping},
+    {"fd", loop_fd},         {"step", loop_step},   {"close", loop_close},     {"__gc", loop_close},
+    {"__close", loop_close}, {NULL, NULL},
 };
 static const luaL_Reg functions[] = {{"new", loop_new}, {"clock", loop_clock}, {NULL, NULL}};
 

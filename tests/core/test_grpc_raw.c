@@ -97,6 +97,23 @@ static int count_frames(const uint8_t *bytes, ssize_t length, uint8_t type, uint
     return count;
 }
 
+/* A call that begins when all callbacks of a step have run: nothing of that step has been sent by then. */
+struct late_call {
+    struct client *client;
+    struct call *call;
+    int accepted;
+};
+
+static void begin_in_turn(void *data)
+{
+    struct late_call *late = data;
+    uint8_t byte;
+
+    assert_int_equal(recv(late->accepted, &byte, 1, MSG_DONTWAIT), -1);
+    begin_unary(late->client, late->call, "/a.B/C", "x", 1);
+    gantry_loop_on_turn(late->client->loop, NULL, NULL);
+}
+
 /* All that one step has to say goes out at once, and what the peer asks of the protocol is answered at once. */
 static void one_send_a_step_and_prompt_answers(void **state)
 {
@@ -107,7 +124,8 @@ static void one_send_a_step_and_prompt_answers(void **state)
     static uint8_t bytes[4096];
     char path[128];
     struct client client;
-    struct call calls[2] = {{0}, {0}};
+    struct call calls[3] = {{0}, {0}, {0}};
+    struct late_call late = {&client, &calls[2], -1};
     ssize_t length;
     int listener;
     int accepted;
@@ -126,23 +144,30 @@ static void one_send_a_step_and_prompt_answers(void **state)
     assert_int_equal(count_frames(bytes + 24, length - 24, 1, 4), 2); /* HEADERS, END_HEADERS */
     assert_int_equal(count_frames(bytes + 24, length - 24, 0, 1), 2); /* DATA, END_STREAM */
 
+    late.accepted = accepted;
+    gantry_loop_on_turn(client.loop, begin_in_turn, &late);
     assert_int_equal(write(accepted, greeting, sizeof greeting), sizeof greeting);
     step(&client);
     assert_int_equal(client.ready, 1);
     length = recv(accepted, bytes, sizeof bytes, MSG_DONTWAIT);
     assert_int_equal(count_frames(bytes, length, 4, 1), 1); /* both acknowledged */
     assert_int_equal(count_frames(bytes, length, 6, 1), 1);
+    assert_int_equal(count_frames(bytes, length, 1, 4), 1); /* and what its turn has begun goes with them */
+    assert_int_equal(count_frames(bytes, length, 0, 1), 1);
 
     assert_int_equal(write(accepted, leaving, sizeof leaving), sizeof leaving);
     await_end(&client, &calls[1]);
     assert_int_equal(calls[1].status, GANTRY_GRPC_UNAVAILABLE);
     assert_non_null(strstr(calls[1].message, "ENHANCE_YOUR_CALM: bye"));
+    await_end(&client, &calls[2]);
+    assert_int_equal(calls[2].status, GANTRY_GRPC_UNAVAILABLE);
     assert_int_equal(calls[0].ended, 0);
     close(accepted);
     await_end(&client, &calls[0]);
     assert_int_equal(calls[0].status, GANTRY_GRPC_UNAVAILABLE);
     end_call(&calls[0]);
     end_call(&calls[1]);
+    end_call(&calls[2]);
     close_client(&client);
     close(listener);
     unlink(path);

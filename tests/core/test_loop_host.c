@@ -85,6 +85,31 @@ static void on_alarm(int number)
     (void)number;
 }
 
+static void test_a_timer_taken_back_ends_no_wait(void **state)
+{
+    struct alarm early;
+    struct alarm late;
+    int64_t begin;
+
+    (void)state;
+    make_alarm(&early, 1);
+    make_alarm(&late, 2);
+    gantry_timer_set(early.timer, 10 * MS);
+    assert_int_equal(step(1), 0); /* the timerfd stands at it from here on */
+    gantry_timer_cancel(early.timer);
+    begin = gantry_clock_ns();
+    assert_int_equal(step(50), 0);
+    assert_true(gantry_clock_ns() - begin >= 50 * MS);
+
+    gantry_timer_set(early.timer, 10 * MS);
+    assert_int_equal(step(1), 0);
+    gantry_timer_cancel(early.timer);
+    gantry_timer_set(late.timer, 50 * MS);
+    assert_int_equal(step(-1), 1);
+    gantry_timer_free(late.timer);
+    gantry_timer_free(early.timer);
+}
+
 static void test_signal_ends_the_wait(void **state)
 {
     struct sigaction action = {.sa_handler = on_alarm};
@@ -151,9 +176,13 @@ static void test_loop_freed_in_a_callback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_host_polls_for_descriptors), TEST(test_host_polls_for_timers_and_is_let_sleep),
-        TEST(test_loop_nests_in_a_loop),       TEST(test_step_waits_as_long_as_asked),
-        TEST(test_signal_ends_the_wait),       TEST(test_loop_freed_before_its_sources),
+        TEST(test_host_polls_for_descriptors),
+        TEST(test_host_polls_for_timers_and_is_let_sleep),
+        TEST(test_loop_nests_in_a_loop),
+        TEST(test_step_waits_as_long_as_asked),
+        TEST(test_a_timer_taken_back_ends_no_wait),
+        TEST(test_signal_ends_the_wait),
+        TEST(test_loop_freed_before_its_sources),
         TEST(test_loop_freed_in_a_callback),
     };
 

@@ -3,9 +3,11 @@
 --- `gantry init`: a first policy for each host, of an image that the engine has and of one that it has not.
 
 local first_policy = require "gantry.text.first_policy"
+local json = require "gantry.json"
 local support = require "engine.support"
 local terminal = require "engine.terminal"
 
+local KV <const> = (os.getenv "GANTRY_CACHE" or support.source .. "/.cache") .. "/kv/kv-1.8"
 local ID <const> = ("ab"):rep(32)
 
 describe("gantry init", function()
@@ -56,6 +58,26 @@ describe("gantry init", function()
     assert.are_not.equal(3, code, output)
   end)
 
+  it("takes a file, for each host, from wherever the policy is to be", function()
+    assert(os.execute(("cp %s %s/kv && mkdir %s/policies"):format(KV, folder, folder)))
+    for _, host in ipairs { "none", table.unpack(first_policy.hosts()) } do
+      local file = ("policies/for-%s.lua"):format(host)
+      local output, code = run(("init ./kv --output %s %s"):format(file, host == "none" and "" or "--for " .. host))
+      assert.are.equal(0, code, output)
+      assert.is_truthy(output:find "^static ELF, %S+MiB; wrote ")
+      assert.is_truthy(output:find(file .. ", pinned; next: gantry plan " .. file, 1, true), output)
+      assert.is_truthy(written(file):find(("binary = %q"):format(folder .. "/kv"), 1, true), written(file))
+      assert.is_true(json.decode((run("check --json " .. file))).policies[1].ok)
+    end
+    local output, code = run "init --binary kv --name of-binary"
+    assert.are.equal(0, code, output)
+    assert.is_truthy(written("of-binary.lua"):find('binary = "kv"', 1, true))
+    assert.is_falsy(written("of-binary.lua"):find("libraries", 1, true))
+    run "init --binary /bin/ls --name dynamic"
+    assert.is_truthy(written("dynamic.lua"):find("libraries = true", 1, true))
+    assert.is_true(json.decode((run "check --json dynamic.lua")).policies[1].ok)
+  end)
+
   it("says where it could not pin", function()
     local output, code = run "init --image no-such-image"
     assert.are.equal(0, code)
@@ -82,8 +104,9 @@ describe("gantry init", function()
 
   it("refuses what it cannot use, and writes nothing", function()
     for line, expected in pairs {
-      [""] = "say which plugin: --image IMAGE",
+      [""] = "say which plugin: --image IMAGE or --binary FILE",
       ["--image 'Foo Bar'"] = "--image must be an image such as",
+      ["--binary x --image x"] = "PLUGIN, --image and --binary exclude each other",
       ["--image x --for valt"] = "'valt' is no host that gantry knows (did you mean 'vault'?)",
       ["--image x --for zzz"] = "is no host that gantry knows (vault, openbao, ",
       ["--image x --type auth"] = "--type is for plugins of Vault and OpenBao",
@@ -105,7 +128,7 @@ describe("gantry init", function()
   it("asks at a terminal for what it was not told", function()
     local command = ("cd %s && exec %s init --sha256 %s"):format(folder, support.executable, ID)
     local screen = terminal.open(("sh -c '%s'"):format(command), {})
-    screen:shows "Image of the plugin:"
+    screen:shows "Image of the plugin, or path of its binary:"
     screen:enter "plugin-database-x"
     screen:shows "Host that starts it (vault, "
     screen:enter "vault"

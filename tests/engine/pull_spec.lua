@@ -82,7 +82,7 @@ auth: { htpasswd: { realm: test, path: %s/htpasswd } }
   end
 
   local function login(password)
-    local packed = require("gantry.base.base64").encode("alice:" .. password)
+    local packed = require("gantry.core").base64.encode("alice:" .. password)
     return { auths = { [address] = { auth = packed } } }
   end
 

@@ -4,7 +4,7 @@
 --- `up` lives, within the memory that docs/supervision.md states, and the plugins beside it are called all the while.
 --- GANTRY_HOSTILE_SECONDS is how long; GANTRY_HOSTILE_FIGURES a file that takes a line of figures.
 
-local base64 = require "gantry.base.base64"
+local base64 = require("gantry.core").base64
 local core = require "gantry.core"
 local core_http = require "gantry.core.http"
 local json = require "gantry.json"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * fuzz_json_scan.c: in any bytes, the numbers found lie in the text, in order, hold nothing but what numbers are made
- * of and go on to their end; and each is found with letters that is found without.
+ * of and go on to their end; and each is found with letters that is found without. Plain parts of strings hold nothing
+ * that ends them.
  *
  * Input: the text. */
 #include "core/base/json_scan.h"
@@ -35,6 +36,19 @@ static int scan(const char *text, size_t size, bool letters, char *marks)
     return count;
 }
 
+static void scan_plain(const char *text, size_t size)
+{
+    for (size_t from = 0; from < size; from++) {
+        size_t end = gantry_json_scan_plain(text, size, from);
+
+        HOLDS(end >= from && end <= size);
+        for (size_t at = from; at < end; at++)
+            HOLDS(text[at] != '"' && text[at] != '\\' && (unsigned char)text[at] >= ' ');
+        from = end;
+    }
+    HOLDS(gantry_json_scan_plain(text, size, size) == size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = exact_copy(data, size);
@@ -45,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HOLDS(scan(text, size, false, some) <= scan(text, size, true, all));
     for (size_t at = 0; at < size; at++)
         HOLDS(!some[at] || all[at]);
+    scan_plain(text, size);
     free(all);
     free(some);
     free(text);

@@ -99,6 +99,21 @@ describe("a loop", function()
     assert.is_nil(raised:find("second", 1, true))
   end)
 
+  it("takes a turn in each step, when all callbacks have run", function()
+    local seen = {}
+    loop:on_turn(function() seen[#seen + 1] = loop:is_stepping() and "turn" end)
+    loop:timer(0, function() seen[#seen + 1] = "timer" end)
+    assert.is_false(loop:is_stepping())
+    loop:step(0)
+    assert.same({ "timer", "turn" }, seen)
+    local problem = {}
+    loop:on_turn(function() error(problem) end)
+    assert.equal(problem, select(2, pcall(loop.step, loop, 0)))
+    loop:on_turn(function() loop:close() end)
+    loop:step(0)
+    assert.error_matches(function() loop:step(0) end, "loop closed")
+  end)
+
   it("refuses a step inside a step", function()
     loop:timer(0, function() loop:step(0) end)
     assert.has_error(function() loop:step(0) end)

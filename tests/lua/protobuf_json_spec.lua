@@ -73,7 +73,25 @@ local function again(message, text)
   return assert(message:to_json(value))
 end
 
+---How many instructions of Lua a function takes, in tens.
+local function instructions(fn)
+  local count = 0
+  debug.sethook(function() count = count + 1 end, "", 10)
+  fn()
+  debug.sethook()
+  return count
+end
+
 describe("JSON of messages", function()
+  it("takes no instruction of Lua for each byte", function()
+    local function work(size)
+      local bytes = { some_bytes = ("\xff\0x"):rep(size), a_string = ("ü"):rep(size) }
+      return instructions(function() again(One, assert(One:to_json(bytes))) end)
+    end
+    work(1) -- finds the types of the fields
+    assert.is_true(work(200000) < 2 * work(1))
+  end)
+
   it("is written with camel case, strings for 64 bits, base64 and names", function()
     assert.are.equal('{"aString":"x\\n","someBytes":"/wA=","anInt32":-1,"anInt64":"9007199254740993",'
       .. '"aUint64":"18446744073709551615","aDouble":0.1,"aFloat":0.1,"aBool":true,"colour":"RED","numbers":[1,2],'

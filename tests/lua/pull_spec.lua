@@ -2,7 +2,7 @@
 --
 --- What a failed pull means, on each engine by its statuses; whose password is sent; and how progress looks.
 
-local base64 = require "gantry.base.base64"
+local base64 = require("gantry.core").base64
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local json = require "gantry.json"

@@ -290,6 +290,6 @@ return {
     assert.are.equal("memory 8MiB, tag taken away", text.changes({ tag = without, memory = "8MiB" }, config, kept))
     assert.are.equal("", text.changes({ tag = without }, {}, {}))
     local none, reason = require("gantry.restart.changes").apply(config, { image = without })
-    assert.are.same({ nil, "image cannot be taken away" }, { none, reason })
+    assert.are.same({ nil, "image is missing" }, { none, reason })
   end)
 end)

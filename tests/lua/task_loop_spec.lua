@@ -49,6 +49,16 @@ describe("a host that steps the loop itself", function()
     assert.same({ "event", "value" }, seen)
   end)
 
+  it("has tasks run in the step that wakes them, after all its callbacks", function()
+    local event, seen = task.event(), {}
+    task.spawn(function() table.insert(seen, (event:wait())) end)
+    loop:step(0)
+    loop:timer(1, function() event:set "task" end)
+    loop:timer(1, function() seen[#seen + 1] = "callback" end)
+    loop:step(1)
+    assert.same({ "callback", "task" }, seen)
+  end)
+
   it("goes on where an await that drove has left off", function()
     local count = 0
     local t = task.spawn(function() for _ = 1, 2500 do count = count + 1 task.run(function() end) end end)
@@ -177,7 +187,7 @@ describe("on the real loop", function()
     local raised
     real.loop():timer(0, function() raised = select(2, pcall(real.sleep, 1)) end)
     while not raised do real.loop():step(1) end
-    assert.matches("inside a callback", raised)
+    assert.matches("await in a callback of the loop", raised)
     real.sleep(0)
   end)
 

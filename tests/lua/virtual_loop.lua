@@ -36,7 +36,11 @@ local function earliest(self, order)
   return found
 end
 
----Calls back for the timers that are due first; raises the first error of a callback once all have run.
+function Loop:on_turn(fn) self.turn = fn end
+
+function Loop:is_stepping() return self.stepping end
+
+---Calls back for the timers that are due first, then takes the turn; raises the first error once all have run.
 function Loop:step(seconds)
   if self.stepping then error("loop:step inside a callback of the same loop", 2) end
   local order, next_timer = self.order, earliest(self, self.order)
@@ -53,6 +57,8 @@ function Loop:step(seconds)
     if not ok and failure == nil then failure = err end
     next_timer = earliest(self, order)
   end
+  local ok, err = pcall(self.turn or function() end)
+  if not ok and failure == nil then failure = err end
   self.stepping = false
   if failure ~= nil then error(failure, 0) end
   return count

@@ -3,11 +3,12 @@
 --- cli/lock_file.lua: OpenTofu's dependency lock file, and the checksum of a provider's package: what `gantry wrap`
 --- puts into a package makes it another one, which the lock file has to know. Text in, text out.
 
-local base64 = require "gantry.base.base64"
 local c_module = require "gantry.base.c_module"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local sha256 = require "gantry.base.sha256"
+
+local base64 = core.base64
 
 local lock_file = {}
 

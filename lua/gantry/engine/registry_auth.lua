@@ -3,13 +3,14 @@
 --- registry_auth.lua: the password for a registry, as `docker login` keeps it: in docker's config.json itself (auths),
 --- or with a program that it names (credHelpers, credsStore). Nothing here is ever printed or kept.
 
-local base64 = require "gantry.base.base64"
 local core = require "gantry.core"
 local docker_config = require "gantry.engine.docker_config"
 local errors = require "gantry.base.errors"
 local image = require "gantry.base.image"
 local json = require "gantry.json"
 local task = require "gantry.task"
+
+local base64 = core.base64
 
 local registry_auth = {}
 

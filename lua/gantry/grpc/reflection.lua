@@ -30,6 +30,7 @@ local MOST_REQUESTS <const>, MOST_SECONDS <const>, MOST_SERVICES <const> = 4000,
 ---@class gantry.Reflection
 ---@field registry gantry.protobuf.Registry
 ---@field names string[]? of the services, sorted
+---@field methods table<string, gantry.MethodType> those that were asked for, by the names they were asked by
 ---@field version integer? which of PATHS is served
 ---@field requests integer made for what is asked for now
 ---@field spent number seconds that these took
@@ -41,7 +42,7 @@ Reflection.__index = Reflection
 ---@return gantry.Reflection
 function reflection.new(rpc, owner)
   local self = setmetatable({
-    rpc = rpc, owner = owner, registry = protobuf.registry(), requests = 0, spent = 0,
+    rpc = rpc, owner = owner, registry = protobuf.registry(), methods = {}, requests = 0, spent = 0,
   }, Reflection)
   self.registry.on_missing = function(name) self:load(FILE_CONTAINING_SYMBOL, name) end
   return self
@@ -259,8 +260,7 @@ end
 ---@param path string "package.Service/Method" or "Service/Method"
 ---@return gantry.MethodType? method
 ---@return gantry.Error? err SERVICE_UNKNOWN, METHOD_UNKNOWN, NO_REFLECTION, TYPE_UNKNOWN
-function Reflection:method(path)
-  self.requests, self.spent = 0, 0
+function Reflection:find_method(path)
   local service_name, method_name = path:match("^/?([^/]+)/([^/]+)$")
   if not service_name then
     return nil, errors.new("METHOD_UNKNOWN", ("a method is named Service/Method, got '%s'"):format(path))
@@ -281,6 +281,18 @@ function Reflection:method(path)
     name = method.name, service = service.name, path = method.path, input = input, output = output,
     client_streaming = method.client_streaming, server_streaming = method.server_streaming,
   }
+end
+
+---A method by its name; looked for once.
+---@param path string "package.Service/Method" or "Service/Method"
+---@return gantry.MethodType? method
+---@return gantry.Error? err SERVICE_UNKNOWN, METHOD_UNKNOWN, NO_REFLECTION, TYPE_UNKNOWN
+function Reflection:method(path)
+  self.requests, self.spent = 0, 0
+  if self.methods[path] then return self.methods[path] end
+  local method, err = self:find_method(path)
+  self.methods[path] = method
+  return method, err
 end
 
 return reflection

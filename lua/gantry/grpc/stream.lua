@@ -42,14 +42,13 @@ Stream.__index = Stream
 local function handlers(state)
   return {
     on_message = function(bytes)
-      state.last = state.last + 1
-      state.queue[state.last] = bytes
-      state.held = state.held + #bytes + MESSAGE_COST
-      if state.held > HIGH and not state.paused and state.call then
+      local last, held, waiting = state.last + 1, state.held + #bytes + MESSAGE_COST, state.waiting
+      state.queue[last], state.last, state.held = bytes, last, held
+      if held > HIGH and not state.paused and state.call then
         state.paused = true
         state.call:pause()
       end
-      state.waiting:wake()
+      if waiting.count > 0 then waiting:wake() end
     end,
     on_end = function(err)
       if state.ended then return end
@@ -85,11 +84,12 @@ end
 ---@return string? bytes
 local function take(state)
   while state.first > state.last and not state.ended do state.waiting:wait() end
-  if state.first > state.last then return nil end
-  local bytes = state.queue[state.first]
-  state.queue[state.first] = nil
-  state.first, state.held = state.first + 1, state.held - #bytes - MESSAGE_COST
-  if state.paused and state.held < LOW and not state.ended then
+  local first, queue = state.first, state.queue
+  if first > state.last then return nil end
+  local bytes = queue[first]
+  local held = state.held - #bytes - MESSAGE_COST
+  queue[first], state.first, state.held = nil, first + 1, held
+  if state.paused and held < LOW and not state.ended then
     state.paused = false
     state.call:resume()
   end

@@ -4,10 +4,11 @@
 --- AutoMTLS), kept in the state directory for whoever attaches later: one file a container, readable by the user alone.
 --- It goes with the plugin.
 
-local base64 = require "gantry.base.base64"
 local core = require "gantry.core"
 local json = require "gantry.json"
 local state_dir = require "gantry.place.state_dir"
+
+local base64 = core.base64
 
 local reattach_data = {}
 

@@ -105,8 +105,8 @@ function find_binary.run(plugin)
       .. "this one; look at the engine's log"):format(found.path, plugin.reference))
   end
   take(plugin, found, image.Id)
-  plugin:event("binary", { path = found.path, sha256 = found.sha256, id = image.Id, size = found.size,
-    seconds = loaded and core.loop.clock() - began or nil })
+  local path, sha256, seconds = found.path, found.sha256, loaded and core.loop.clock() - began or nil
+  plugin:event("binary", { path = path, sha256 = sha256, id = image.Id, size = found.size, seconds = seconds })
   return true
 end
 

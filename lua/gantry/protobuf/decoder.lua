@@ -5,12 +5,12 @@
 
 local scalars = require "gantry.protobuf.scalars"
 local unknown = require "gantry.protobuf.unknown"
-local well_known = require "gantry.protobuf.well_known"
 local wire = require "gantry.protobuf.wire"
 
 local decoder = {}
 
 local read_varint = wire.read_varint
+local byte, sub, utf8_length = string.byte, string.sub, utf8.len
 local BYTES <const>, START_GROUP <const> = wire.BYTES, wire.START_GROUP
 local HIGHEST_NUMBER <const>, END_GROUP <const> = wire.HIGHEST_NUMBER, wire.END_GROUP
 
@@ -23,7 +23,8 @@ end
 ---@return integer first
 ---@return integer last
 local function read_length(walk, bytes, position, limit)
-  local size, first = read_varint(bytes, position)
+  local size, first = byte(bytes, position), position + 1
+  if not size or size >= 0x80 then size, first = read_varint(bytes, position) end
   if not size or size < 0 or size > limit - first + 1 then fail_short(walk) end
   return first, first + size - 1
 end
@@ -35,15 +36,25 @@ end
 local function new_table(walk, message)
   walk:spend(message.cost)
   local value = {}
-  for name, default in next, message.defaults do value[name] = default end
-  for _, name in ipairs(message.lists) do value[name] = {} end
+  local plain, lists = message.plain, message.lists
+  for index = 1, #plain do
+    local field = plain[index]
+    value[field.name] = field.default
+  end
+  for index = 1, #lists do value[lists[index]] = {} end
   return value
+end
+
+---@param walk gantry.protobuf.Walk
+---@param start integer
+local function fail_invalid(walk, start)
+  walk:fail(("the bytes hold no valid field at byte %d"):format(start))
 end
 
 ---One field whose number or wire type is not known: kept.
 local function keep_unknown(walk, bytes, start, position, limit, tag, target)
   local behind = wire.skip(bytes, position, limit, tag)
-  if not behind then walk:fail(("the bytes hold no valid field at byte %d"):format(start)) end
+  if not behind then fail_invalid(walk, start) end
   if target then unknown.add(target, bytes:sub(start, behind - 1)) end
   return behind
 end
@@ -58,26 +69,26 @@ end
 ---@param group integer? the number of the group that this is
 ---@return integer next
 local function decode_fields(walk, message, bytes, position, limit, target, group)
-  local by_number, depth = message.by_number, walk:enter()
+  local readers, steps, depth = message.readers, message.steps, walk:enter()
   while position <= limit do
     local start = position
-    local tag, behind = read_varint(bytes, start)
-    position = behind
-    local number = tag and tag >> 3
-    if not tag or position > limit + 1 or number == 0 or number > HIGHEST_NUMBER then
-      walk.depth = depth - 1
-      walk:fail(("the bytes hold no valid field at byte %d"):format(start))
-    end
-    if number == group and tag & 7 == END_GROUP then
-      walk.depth = depth - 1
-      return position
-    end
-    local field = by_number[number]
-    local read = field and field.readers[tag & 7]
-    if read then
-      walk[depth] = field.name
+    local tag = byte(bytes, start)
+    position = start + 1
+    if tag >= 0x80 then tag, position = read_varint(bytes, start) end
+    local read = readers[tag]
+    if read and position <= limit + 1 then
+      walk[depth] = steps[tag]
       position = read(walk, bytes, position, limit, target)
     else
+      local number = tag and tag >> 3
+      if not tag or position > limit + 1 or number == 0 or number > HIGHEST_NUMBER then
+        walk.depth = depth - 1
+        fail_invalid(walk, start)
+      end
+      if number == group and tag & 7 == END_GROUP then
+        walk.depth = depth - 1
+        return position
+      end
       walk[depth] = number
       position = keep_unknown(walk, bytes, start, position, limit, tag, target)
     end
@@ -93,7 +104,7 @@ end
 ---@param before any in its natural form
 ---@return table fields
 local function fields_of(walk, message, before)
-  local natural = well_known[message.name]
+  local natural = message.natural
   if not natural then return before end
   local fields = natural.wrap_again and natural.wrap_again(before) or natural.wrap(walk, before, message)
   for name in next, fields do
@@ -113,8 +124,8 @@ end
 ---@return any value in its natural form
 ---@return integer next
 function decoder.message(walk, message, bytes, first, last, before, group)
-  message:link()
-  local natural = well_known[message.name]
+  if not message.linked then message:link() end
+  local natural = message.natural
   local target = before ~= nil and fields_of(walk, message, before) or new_table(walk, message)
   local behind = decode_fields(walk, message, bytes, first, last, target, group)
   if natural then return natural.unwrap(walk, target, message), behind end
@@ -130,16 +141,20 @@ end
 ---@return gantry.protobuf.Get
 local function get_scalar(field)
   local scalar = field.scalar
-  local decode, size = scalar.decode, scalar.size
   if scalar.kind == BYTES then
     local checked = scalar == scalars.string
     return function(walk, bytes, position, limit)
-      local first, last = read_length(walk, bytes, position, limit)
-      local text = bytes:sub(first, last)
-      if checked and not utf8.len(text) then walk:fail "string expected, got bytes that are not UTF-8" end
-      return text, last + 1
+      local size, first = byte(bytes, position), position + 1
+      if not size or size >= 0x80 or size > limit - position then
+        first, size = read_length(walk, bytes, position, limit)
+        size = size - first + 1
+      end
+      local text = sub(bytes, first, first + size - 1)
+      if checked and not utf8_length(text) then walk:fail "string expected, got bytes that are not UTF-8" end
+      return text, first + size
     end
   end
+  local decode, size = scalar.decode, scalar.size
   return function(walk, bytes, position, limit)
     if size and position + size > limit + 1 then fail_short(walk) end
     local value, behind = decode(bytes, position)
@@ -195,6 +210,13 @@ end
 local function single(field)
   local get, kind = get_of(field)
   local name, oneof, merged = field.name, field.oneof, field.message ~= nil
+  if not oneof and not merged then
+    return { [kind] = function(walk, bytes, position, limit, target)
+      local value, behind = get(walk, bytes, position, limit)
+      target[name] = value
+      return behind
+    end }
+  end
   return { [kind] = function(walk, bytes, position, limit, target)
     local before
     if merged then before = target[name] end
@@ -214,7 +236,8 @@ local function repeated(field)
   local name = field.name
   local readers = { [kind] = function(walk, bytes, position, limit, target)
     local value, behind = get(walk, bytes, position, limit)
-    table.insert(target[name], value)
+    local list = target[name]
+    list[#list + 1] = value
     return behind
   end }
   if kind ~= BYTES and kind ~= START_GROUP then

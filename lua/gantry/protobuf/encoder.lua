@@ -7,7 +7,6 @@ local nearest = require "gantry.base.nearest"
 local scalars = require "gantry.protobuf.scalars"
 local unknown = require "gantry.protobuf.unknown"
 local walk_of = require "gantry.protobuf.walk"
-local well_known = require "gantry.protobuf.well_known"
 local wire = require "gantry.protobuf.wire"
 local words = require "gantry.base.words"
 
@@ -17,21 +16,31 @@ local MAP <const> = walk_of.MAP
 local varint = scalars.varint
 local concat = table.concat
 
----Refuses names that no field has.
+---Refuses a name that no field has.
+---@param walk gantry.protobuf.Walk
+---@param message gantry.protobuf.Message
+---@param name any
+local function refuse_name(walk, message, name)
+  if type(name) ~= "string" then
+    walk:fail(("%s expected, which has named fields, got the key %s"):format(message.short, tostring(name)))
+  end
+  local near = nearest.find(name, message:field_names())
+  walk:fail(("unknown field %s%s"):format(words.show(name), near and ("; did you mean '%s'?"):format(near) or ""))
+end
+
+---The fields that a value has; one of them where there is one.
 ---@param walk gantry.protobuf.Walk
 ---@param message gantry.protobuf.Message
 ---@param value table
-local function check_names(walk, message, value)
-  local by_name = message.by_name
+---@return integer count
+---@return gantry.protobuf.Field? field
+local function fields_in(walk, message, value)
+  local by_name, count, field = message.by_name, 0, nil
   for name in next, value do
-    if not by_name[name] then
-      if type(name) ~= "string" then
-        walk:fail(("%s expected, which has named fields, got the key %s"):format(message.short, tostring(name)))
-      end
-      local near = nearest.find(name, message:field_names())
-      walk:fail(("unknown field %s%s"):format(words.show(name), near and ("; did you mean '%s'?"):format(near) or ""))
-    end
+    field = by_name[name] or refuse_name(walk, message, name)
+    count = count + 1
   end
+  return count, field
 end
 
 ---@param walk gantry.protobuf.Walk
@@ -49,21 +58,41 @@ local function check_oneofs(walk, message, value)
   end
 end
 
+---@param walk gantry.protobuf.Walk
+---@param message gantry.protobuf.Message
+---@param value table
+---@param depth integer
+local function check_required(walk, message, value, depth)
+  for _, field in ipairs(message.required) do
+    walk[depth] = field.name
+    if value[field.name] == nil then walk:fail "is required" end
+  end
+end
+
 ---The fields of a message whose value is a plain table of them.
 ---@param walk gantry.protobuf.Walk
 ---@param message gantry.protobuf.Message
 ---@param value table
 ---@return string
 local function encode_fields(walk, message, value)
-  local depth, out = walk:enter(), {}
-  for _, field in ipairs(message.ordered) do
+  local left, only = fields_in(walk, message, value)
+  if message.oneofs[1] then check_oneofs(walk, message, value) end
+  local depth, out = walk:enter(), { nil, nil, nil, nil } -- room for what most messages have
+  if message.required[1] then check_required(walk, message, value, depth) end
+  if left == 1 then
+    walk[depth] = only.name
+    only.encode(walk, out, value[only.name])
+    left = 0
+  end
+  local ordered, place = message.ordered, 0
+  while left > 0 do
+    place = place + 1
+    local field = ordered[place]
     local element = value[field.name]
     if element ~= nil then
+      left = left - 1
       walk[depth] = field.name
       field.encode(walk, out, element)
-    elseif field.required then
-      walk[depth] = field.name
-      walk:fail "is required"
     end
   end
   walk.depth = depth - 1
@@ -76,12 +105,9 @@ end
 ---@param value any in its natural form
 ---@return string
 function encoder.message(walk, message, value)
-  message:link()
-  local natural = well_known[message.name]
-  if natural then value = natural.wrap(walk, value, message) end
+  if not message.linked then message:link() end
+  if message.natural then value = message.natural.wrap(walk, value, message) end
   if type(value) ~= "table" then walk:fail(("%s (a table) expected, got %s"):format(message.short, type(value))) end
-  check_names(walk, message, value)
-  check_oneofs(walk, message, value)
   return encode_fields(walk, message, value)
 end
 
@@ -137,6 +163,20 @@ local function wire_type(field)
   if field.group then return wire.START_GROUP end
   if field.message then return wire.BYTES end
   return field.enum and wire.VARINT or field.scalar.kind
+end
+
+---A single text or bytes.
+---@param field gantry.protobuf.Field
+local function single_text(field)
+  local tag, encode, omitted = varint(field.number << 3 | wire.BYTES), field.scalar.encode, nil
+  if not field.presence then omitted = field.default end
+  return function(walk, out, value)
+    local bytes, reason = encode(value)
+    if not bytes then walk:fail(reason) end
+    if bytes == omitted then return end
+    local size = #out
+    out[size + 1], out[size + 2], out[size + 3] = tag, varint(#bytes), bytes
+  end
 end
 
 ---@param field gantry.protobuf.Field
@@ -215,12 +255,12 @@ local function map(field)
     local keys, key_bytes, depth = {}, {}, walk:enter()
     walk[depth] = MAP
     for key in next, value do
-      walk.keys[depth] = key
+      walk[-depth] = key
       keys[#keys + 1], key_bytes[key] = key, put_key(walk, key)
     end
     table.sort(keys, key_order) -- of one type, now that each is a key
     for _, key in ipairs(keys) do
-      walk.keys[depth] = key
+      walk[-depth] = key
       local entry = key_tag .. key_bytes[key] .. value_tag .. put_value(walk, value[key])
       out[#out + 1] = tag .. varint(#entry) .. entry
     end
@@ -234,7 +274,7 @@ end
 function encoder.field(field)
   if field.map then return map(field) end
   if field.repeated then return repeated(field) end
-  return single(field)
+  return field.scalar and field.scalar.kind == wire.BYTES and single_text(field) or single(field)
 end
 
 return encoder

@@ -5,7 +5,7 @@
 --- Written: names in lowerCamelCase, fields in the order of their declaration, those without presence only where they
 --- differ from their default, 64-bit integers as strings, bytes in base64. Read: both kinds of names, null for absent.
 
-local base64 = require "gantry.base.base64"
+local base64 = require("gantry.core").base64
 local decimal = require "gantry.protobuf.decimal"
 local json = require "gantry.json"
 local json_text = require "gantry.protobuf.json_text"
@@ -342,7 +342,7 @@ local function read_map(walk, field, tree)
   local depth, entries = walk:enter(), {}
   walk[depth] = MAP
   for text, element in next, tree do
-    walk.keys[depth] = text
+    walk[-depth] = text
     local key = read_key(walk, field.map.key, text)
     if entries[key] ~= nil then walk:fail "the key comes twice" end
     entries[key] = read_value(walk, field.map.value, element)

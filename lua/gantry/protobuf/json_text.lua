@@ -3,8 +3,11 @@
 --- protobuf/json_text.lua: JSON text to a tree in which no number has lost a digit: numbers stay text until the field
 --- says what they are. Stricter than gantry.json: a key that comes twice is an error, and so is what is not UTF-8.
 
+local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local json = require "gantry.json"
+
+local plain_end = core.json_scan.plain
 
 local json_text = {}
 
@@ -88,19 +91,14 @@ function Reader:string()
   self:expect '"'
   local parts = {}
   while true do
-    local stop = self.text:find('["\\%c]', self.at)
-    if not stop then self:fail "a string without end" end
+    local stop = plain_end(self.text, self.at)
     parts[#parts + 1] = self.text:sub(self.at, stop - 1)
-    self.at = stop
     local byte = self.text:sub(stop, stop)
+    if byte == "" then self:fail "a string without end" end
+    self.at = stop
     if byte == '"' then break end
-    if byte == "\127" then
-      parts[#parts + 1], self.at = byte, stop + 1
-    elseif byte == "\\" then
-      parts[#parts + 1] = self:escape()
-    else
-      self:fail "a control character in a string"
-    end
+    if byte ~= "\\" then self:fail "a control character in a string" end
+    parts[#parts + 1] = self:escape()
   end
   self.at = self.at + 1
   return table.concat(parts)

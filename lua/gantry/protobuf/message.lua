@@ -11,6 +11,7 @@ local json = require "gantry.protobuf.json"
 local scalars = require "gantry.protobuf.scalars"
 local shape = require "gantry.protobuf.shape"
 local walk_of = require "gantry.protobuf.walk"
+local well_known = require "gantry.protobuf.well_known"
 local wire = require "gantry.protobuf.wire"
 
 require "gantry.protobuf.well_known_json"
@@ -41,7 +42,6 @@ local LABEL_REQUIRED <const>, LABEL_REPEATED <const> = 2, 3
 ---@field message gantry.protobuf.Message? once linked
 ---@field enum gantry.protobuf.Enum? once linked
 ---@field encode fun(walk: gantry.protobuf.Walk, out: string[], value: any) once linked
----@field readers table<integer, function> once linked
 
 ---@class gantry.protobuf.Message
 ---@field name string full, such as proto.GetRequest
@@ -50,10 +50,13 @@ local LABEL_REQUIRED <const>, LABEL_REPEATED <const> = 2, 3
 ---@field ordered gantry.protobuf.Field[] by number
 ---@field by_name table<string, gantry.protobuf.Field>
 ---@field by_json table<string, gantry.protobuf.Field> by JSON name and by name
----@field by_number table<integer, gantry.protobuf.Field>
 ---@field oneofs { name: string, fields: gantry.protobuf.Field[] }[]
----@field defaults table<string, any> of fields without presence
+---@field plain gantry.protobuf.Field[] those without presence, which have their default where they are absent
 ---@field lists string[] names of repeated fields and maps
+---@field required gantry.protobuf.Field[]
+---@field readers table<integer, function> by tag: how a field is decoded; once linked
+---@field steps table<integer, string> by tag: the field's name; once linked
+---@field natural gantry.protobuf.WellKnown? of a type that has another form in a table than that of its fields
 ---@field is_map_entry boolean
 ---@field registry gantry.protobuf.Registry
 ---@field cost integer of a table that has nothing but what absent fields have; once linked
@@ -106,7 +109,7 @@ local function add_fields(self, description, inherited)
   for index, one in ipairs(description.field) do
     local field = new_field(one, inherited)
     self.fields[index], self.ordered[index] = field, field
-    self.by_name[field.name], self.by_number[field.number] = field, field
+    self.by_name[field.name] = field
     self.by_json[field.name] = self.by_json[field.name] or field
     -- The oneof of a proto3 `optional` is not real: it has that field alone.
     local oneof = not one.proto3_optional and one.oneof_index and oneofs[one.oneof_index + 1]
@@ -128,7 +131,8 @@ end
 function message.new(registry, name, description, outer)
   local self = setmetatable({
     registry = registry, name = name, short = name:match("[^.]+$"), linked = false, fields = {}, ordered = {},
-    by_name = {}, by_json = {}, by_number = {}, oneofs = {}, defaults = {}, lists = {},
+    by_name = {}, by_json = {}, oneofs = {}, plain = {}, lists = {}, required = {}, readers = {}, steps = {},
+    natural = well_known[name],
     is_map_entry = description.options ~= nil and description.options.map_entry == true,
   }, Message)
   add_fields(self, description, features.inside(outer, description))
@@ -177,9 +181,14 @@ function Message:link()
     if field.map or field.repeated then
       self.lists[#self.lists + 1] = field.name
     elseif not field.presence then
-      self.defaults[field.name] = field.default
+      self.plain[#self.plain + 1] = field
     end
-    field.encode, field.readers = encoder.field(field), decoder.field(field)
+    if field.required then self.required[#self.required + 1] = field end
+    field.encode = encoder.field(field)
+    for kind, read in next, decoder.field(field) do
+      local tag = field.number << 3 | kind
+      self.readers[tag], self.steps[tag] = read, field.name
+    end
   end
   self.cost = #self.fields + 4 * #self.lists -- a list is a table of its own
   self.linked = true
@@ -210,7 +219,11 @@ function Message:decode_inside(walk, bytes) return (decoder.message(walk, self, 
 ---@return string? bytes
 ---@return gantry.Error? err MESSAGE_INVALID: names the field's path and what was expected there
 function Message:encode(value, root)
-  return walk_of.protect(encoder.message, walk_of.new(root or self.short), self, value)
+  local walk = walk_of.new(root or self.short)
+  local ok, bytes = pcall(encoder.message, walk, self, value)
+  if not ok then return walk_of.refused(bytes) end
+  walk:finish()
+  return bytes
 end
 
 ---@param bytes string
@@ -219,9 +232,11 @@ end
 ---@return gantry.Error? err ANSWER_INVALID
 function Message:decode(bytes, root)
   if type(bytes) ~= "string" then error("decode needs the bytes of a message, got " .. type(bytes), 2) end
-  local walk = walk_of.new(root or self.short, "ANSWER_INVALID")
-  walk:allow(#bytes)
-  return walk_of.protect(self.decode_inside, self, walk, bytes)
+  local walk = walk_of.of_bytes(root or self.short, #bytes)
+  local ok, value = pcall(decoder.message, walk, self, bytes, 1, #bytes)
+  if not ok then return walk_of.refused(value) end
+  walk:finish()
+  return value
 end
 
 ---A message as JSON text, by protobuf's JSON mapping.

@@ -7,30 +7,57 @@ local errors = require "gantry.base.errors"
 
 ---@class gantry.protobuf.Walk
 ---@field root string what the path begins with
+---@field code string of its errors
 ---@field depth integer
----@field keys table<integer, any> the keys of those steps that go into a map
 ---@field any_level integer? how many messages of type Any are around
----@field budget { left: integer, any: integer }? of a decoding: what absent fields may cost, and bytes inside of Any
+---@field budget gantry.protobuf.Walk? of a decoding: the outermost walk, which has the next two
+---@field left integer? what absent fields may cost
+---@field any integer? how many bytes there may be inside of Any
 ---@field chosen table<table, table>? by message, which field of each oneof it has
----@field [integer] string|integer|table a field's name, an index, or walk.MAP
+---@field [integer] any a name, an index, or walk.MAP; at the negative of its place, the key of a step into a map
 local Walk = {}
 Walk.__index = Walk
 
 local walk = {}
 
----The step into a map; the key stands in `keys`.
+---The step into a map; the key stands at the negative of its place.
 walk.MAP = {}
 
 -- Messages inside messages: a table that contains itself ends here, and so do bytes made to exhaust the stack.
 local DEEPEST <const> = 500
--- What a decoding may cost; see Walk:allow.
+-- What a decoding may cost; see walk.of_bytes.
 local LEAST_BUDGET <const>, BUDGET_PER_BYTE <const>, DEEPEST_COPIES <const> = 1 << 20, 8, 16
 
+-- One that has ended well, for the next: messages come by the thousand.
+local spare
+
 ---@param root string
----@param code string? of its errors; MESSAGE_INVALID where nil
 ---@return gantry.protobuf.Walk
-function walk.new(root, code)
-  return setmetatable({ root = root, code = code or "MESSAGE_INVALID", depth = 0, keys = {} }, Walk)
+function walk.new(root)
+  local self = spare or setmetatable({ false, false, root = root, code = false, depth = 0, budget = false, left = 0,
+    any = 0 }, Walk)
+  spare = nil
+  self.root, self.code, self.depth = root, "MESSAGE_INVALID", 0
+  return self
+end
+
+---The walk of a decoding: what it may cost is in proportion to its bytes, for a type with many fields makes two bytes a
+---large table.
+---@param root string
+---@param size integer of the bytes
+---@return gantry.protobuf.Walk
+function walk.of_bytes(root, size)
+  local self = spare or walk.new(root)
+  spare = nil
+  self.root, self.code, self.depth, self.budget = root, "ANSWER_INVALID", 0, self
+  self.left, self.any = LEAST_BUDGET + BUDGET_PER_BYTE * size, LEAST_BUDGET + DEEPEST_COPIES * size
+  return self
+end
+
+---Gives back a walk that nobody has any more. One that was broken off is not given back.
+function Walk:finish()
+  self.chosen, self.any_level = nil, nil
+  spare = self
 end
 
 ---@return string
@@ -39,7 +66,7 @@ function Walk:path()
   for place = 1, self.depth do
     local step = self[place]
     if step == walk.MAP then
-      local key = self.keys[place]
+      local key = self[-place]
       parts[#parts + 1] = type(key) == "string" and ("[%q]"):format(key):gsub("\n", "n") or ("[%s]"):format(key)
     else
       parts[#parts + 1] = (math.type(step) and "[%d]" or ".%s"):format(step)
@@ -55,17 +82,12 @@ function Walk:fail(reason)
   error(errors.new(self.code, ("%s: %s"):format(path, reason), { field = path }), 0)
 end
 
----Lets what is decoded cost in proportion to its bytes: a type with many fields makes two bytes a large table.
----@param size integer of the bytes
-function Walk:allow(size)
-  self.budget = { left = LEAST_BUDGET + BUDGET_PER_BYTE * size, any = LEAST_BUDGET + DEEPEST_COPIES * size }
-end
-
 ---@param cost integer
 function Walk:spend(cost)
   local budget = self.budget
-  budget.left = budget.left - cost
-  if budget.left < 0 then self:fail "too many fields that are absent, for a message of this size" end
+  local left = budget.left - cost
+  budget.left = left
+  if left < 0 then self:fail "too many fields that are absent, for a message of this size" end
 end
 
 ---Notes which field of a oneof a message has.
@@ -97,6 +119,15 @@ function Walk:enter()
   return depth
 end
 
+---What such work has raised: an error object becomes nil, err.
+---@param raised any
+---@return nil
+---@return gantry.Error
+function walk.refused(raised)
+  if not errors.is(raised) or raised.code == "CANCELLED" then error(raised, 0) end
+  return nil, raised
+end
+
 ---Calls a function whose error objects become nil, err.
 ---@param fn function
 ---@param ... any
@@ -105,8 +136,7 @@ end
 function walk.protect(fn, ...)
   local ok, result = pcall(fn, ...)
   if ok then return result end
-  if not errors.is(result) or result.code == "CANCELLED" then error(result, 0) end
-  return nil, result
+  return walk.refused(result)
 end
 
 return walk

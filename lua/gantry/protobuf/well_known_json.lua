@@ -3,7 +3,7 @@
 --- protobuf/well_known_json.lua: the well-known types whose JSON is not that of a message's fields. Their forms in Lua
 --- are those of well_known.lua. Requiring it puts them into protobuf/json.lua.
 
-local base64 = require "gantry.base.base64"
+local base64 = require("gantry.core").base64
 local decimal = require "gantry.protobuf.decimal"
 local json = require "gantry.json"
 local json_text = require "gantry.protobuf.json_text"

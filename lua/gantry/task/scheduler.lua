@@ -2,9 +2,9 @@
 --
 --- task/scheduler.lua: lets coroutines wait for the loop: run queue, await, and who drives.
 ---
---- Tasks run from one run queue, first in, first out, which is drained by whoever is outermost: a task that wakes
---- another never runs it, so chains of any length need no C stack. While an await outside of all tasks drives the
---- loop, the queue is drained between steps; while a host steps the loop, inside the callback that woke a task.
+--- Tasks run from one run queue, first in, first out, which is drained once in each step of the loop, when all its
+--- callbacks have run: what tasks send goes out with that step. Neither a callback nor a task that wakes another ever
+--- runs it, so chains of any length need no C stack.
 ---
 --- A host with coroutines of its own (luv, cqueues) may have an await in one of them suspend it there (see add_host).
 ---
@@ -32,7 +32,6 @@ local errors = require "gantry.base.errors"
 ---@field strand gantry.Strand? nil until it is suspended, and outside of tasks
 ---@field cancel function? takes back what was started
 ---@field wake function? has the host go on with its coroutine
----@field deferred boolean? resuming it never runs the task at once
 ---@field done boolean
 ---@field values table? packed, what it was resumed with
 ---@field failure any what it raises instead
@@ -54,10 +53,12 @@ local loop -- made on first use
 local ready, first_ready, last_ready = {}, 1, 0
 local unhandled = {} -- { error =, strand = }, in order
 local current -- the strand whose code runs now
-local draining, driving, stepping = false, false, false
+local draining, driving = false, false
 local wake_timer -- set while nobody drives and there is something to do
 local shields_outside = 0 -- shields entered outside of all tasks
 local hosts = {} ---@type gantry.Host[]
+
+local end_step
 
 ---The loop of this Lua state.
 function scheduler.loop()
@@ -65,6 +66,7 @@ function scheduler.loop()
     local err
     loop, err = core.loop.new()
     if not loop then error(err, 0) end
+    loop:on_turn(function() end_step() end)
   end
   return loop
 end
@@ -92,16 +94,10 @@ function scheduler.raise_unhandled()
   if first then error(first.error, 0) end
 end
 
-local drain
-
----Has the run queue drained, and stored errors raised, by the loop's next step: nobody else will while a host steps.
+---Sees to it that there is a next step, which has its turn: a host takes one only where there is something to do.
 local function wake()
   if wake_timer or driving then return end
-  wake_timer = scheduler.timer(0, function()
-    wake_timer = nil
-    drain()
-    if not driving then scheduler.raise_unhandled() end
-  end)
+  wake_timer = scheduler.timer(0, function() wake_timer = nil end)
 end
 
 ---Takes an error that reaches nobody: to the hook where there is one, else stored until somebody drives or steps.
@@ -135,15 +131,10 @@ end
 -- ---- the run queue ----
 
 ---@param strand gantry.Strand
-local function make_ready(strand)
+local function schedule(strand)
   last_ready = last_ready + 1
   ready[last_ready] = strand
-end
-
----@param strand gantry.Strand
-local function schedule(strand)
-  make_ready(strand)
-  if not draining then wake() end
+  if not draining and not scheduler.loop():is_stepping() then wake() end
 end
 
 ---Runs a strand until it waits or ends.
@@ -166,7 +157,7 @@ local draining_ends = setmetatable({}, { __close = function()
 end })
 
 ---Runs what is ready, up to a burst. Never inside of itself.
-function drain()
+local function drain()
   if draining or last_ready < first_ready then return end
   draining = true
   local _ <close> = draining_ends
@@ -179,6 +170,12 @@ function drain()
     run(strand)
   end
   if first_ready > last_ready then first_ready, last_ready = 1, 0 end
+end
+
+---The loop's turn: runs tasks, and raises in a host's step what nobody came for.
+function end_step()
+  drain()
+  if not driving then scheduler.raise_unhandled() end
 end
 
 ---Makes a strand's coroutine. It runs as soon as whoever is running now waits.
@@ -288,10 +285,7 @@ local function begin(wait, start)
     if wait.done then return end
     wait.done, wait.values = true, table.pack(...)
     if wait.wake then return wait.wake() end
-    if not wait.strand then return end
-    if driving or wait.deferred then return schedule(wait.strand) end
-    make_ready(wait.strand)
-    drain()
+    if wait.strand then schedule(wait.strand) end
   end)
 end
 
@@ -304,11 +298,10 @@ end
 
 ---@param strand gantry.Strand
 ---@param start fun(resume: fun(...)): function?
----@param deferred boolean?
-local function await_in_task(strand, start, deferred)
+local function await_in_task(strand, start)
   local reason = pending(strand)
   if reason then error(reason, 0) end
-  local wait = { done = false, deferred = deferred }
+  local wait = { done = false }
   begin(wait, start)
   if not wait.done then
     reason = pending(strand) -- starting may have cancelled the one who starts
@@ -325,9 +318,7 @@ end
 
 ---One step of the loop. What a callback raises is nobody's who waits here: it is reported, and the loop goes on.
 local function step()
-  stepping = true
   local called, count, err = pcall(core_step, scheduler.loop(), first_ready <= last_ready and 0 or nil)
-  stepping = false
   if not called then return scheduler.report(count) end
   if not count then error(err, 0) end
 end
@@ -337,7 +328,7 @@ local Driven = {}
 Driven.__index = Driven
 
 function Driven:__close()
-  driving, stepping = false, false
+  driving = false
   abandon(self)
   if first_ready <= last_ready or #unhandled > 0 then wake() end
 end
@@ -351,8 +342,8 @@ local function await_outside(start)
     wake_timer:cancel()
     wake_timer = nil
   end
+  drain()
   while true do
-    drain()
     if wait.done then return result(wait) end
     if shields_outside == 0 then scheduler.raise_unhandled() end
     step()
@@ -409,19 +400,18 @@ function scheduler.check_can_wait(level)
     error("await in a coroutine that a task has made for itself; use task.spawn instead", level + 1)
   elseif current and not coroutine.isyieldable() then
     error(UNYIELDABLE, level + 1)
-  elseif not current and (draining or stepping) then
+  elseif not current and (draining or scheduler.loop():is_stepping()) then
     error("await in a callback of the loop, outside of all tasks; use task.spawn there", level + 1)
   end
 end
 
 ---Waits for something that the loop brings. In a task this yields, in a coroutine of a host too; elsewhere it drives
 ---the loop.
----@param start fun(resume: fun(...)): function? begins it; calls resume once, from the loop; returns what takes it back
----@param deferred boolean? resume may be called from anywhere: the task then runs later, never inside that call
+---@param start fun(resume: fun(...)): function? begins it; calls resume once, from anywhere; returns what takes it back
 ---@return any ... what resume was called with
-function scheduler.await(start, deferred)
+function scheduler.await(start)
   scheduler.check_can_wait(2)
-  if current then return await_in_task(current, start, deferred) end
+  if current then return await_in_task(current, start) end
   local suspend, wake_host = host_of_this()
   if suspend then return await_in_host(start, suspend, wake_host --[[@as fun()]]) end
   return await_outside(start)

@@ -39,7 +39,7 @@ function Waiters:wait()
     local place = self.last
     self[place] = resume
     return function() take(self, place) end
-  end, true)
+  end)
 end
 
 ---Wakes the longest waiting.

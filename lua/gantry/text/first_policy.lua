@@ -102,6 +102,7 @@ end
 ---@field name string the plugin's
 ---@field image string? its image, or
 ---@field binary string? the path of its binary, as the policy sees it
+---@field libraries boolean? whether the binary needs this machine's loader and libraries
 ---@field sha256 string? what it is pinned to
 ---@field host gantry.KnownHost?
 ---@field type string? of its host's kinds
@@ -116,6 +117,7 @@ local function what_runs(facts)
   else
     lines[2] = '  -- sha256 = "", -- pins it: docker images --no-trunc --format \'{{.ID}}\' IMAGE'
   end
+  if facts.libraries then lines[3] = "  libraries = true, -- the loader and libraries of this machine that it names" end
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -38,6 +38,8 @@ surroundings.variables = {
     .. "PACKER_CACHE_DIR", text = "The same of Packer's." },
   { names = "GANTRY_NAME, GANTRY_GENERATION, GANTRY_CAUSE, GANTRY_EXIT_CODE, GANTRY_SIGNAL, GANTRY_ACTION, "
     .. "GANTRY_DELAY, GANTRY_REASON", text = "Set for the command of a policy's `on_exit`." },
+  { names = "PACKER_PLUGIN_PATH, PACKER_CONFIG_DIR, GF_PATHS_PLUGINS", text = "Where Packer and Grafana have their "
+    .. "plugins, for `gantry wrap`." },
   { names = "CREDENTIALS_DIRECTORY", text = "Set for a plugin that has `credentials`." },
 }
 

@@ -114,3 +114,12 @@ bool gantry_json_scan_number(const char *text, size_t length, bool letters, size
     *from = length;
     return false;
 }
+
+size_t gantry_json_scan_plain(const char *text, size_t length, size_t from)
+{
+    size_t at = from;
+
+    while (at < length && text[at] != '"' && text[at] != '\\' && (unsigned char)text[at] >= ' ')
+        at++;
+    return at;
+}

@@ -36,7 +36,7 @@ static int call_begin(struct gantry_grpc_call *call, const struct gantry_grpc_ca
     }
     if (gantry_grpc_session_submit(call, options, err) < 0)
         return -1;
-    gantry_grpc_schedule(connection);
+    gantry_grpc_has_output(connection);
     return gantry_grpc_call_set_deadline(call, options->timeout_ns, expire, err);
 }
 
@@ -65,7 +65,7 @@ void gantry_grpc_call_free(struct gantry_grpc_call *call)
         return;
     if (call->stream != GANTRY_GRPC_NO_STREAM) {
         gantry_grpc_session_reset(call, NGHTTP2_CANCEL);
-        gantry_grpc_schedule(call->connection);
+        gantry_grpc_has_output(call->connection);
     }
     gantry_grpc_call_destroy(call);
 }
@@ -88,7 +88,7 @@ int gantry_grpc_call_send(struct gantry_grpc_call *call, const void *bytes, size
     gantry_buffer_append(&call->outgoing, prefix, sizeof prefix);
     gantry_buffer_append(&call->outgoing, bytes, length);
     gantry_grpc_session_resume(call);
-    gantry_grpc_schedule(call->connection);
+    gantry_grpc_has_output(call->connection);
     return 0;
 }
 
@@ -103,7 +103,7 @@ void gantry_grpc_call_finish(struct gantry_grpc_call *call)
     if (call->has_ended || call->connection == NULL)
         return;
     gantry_grpc_session_resume(call);
-    gantry_grpc_schedule(call->connection);
+    gantry_grpc_has_output(call->connection);
 }
 
 /* ---- messages of the peer ---- */

@@ -58,10 +58,16 @@ void gantry_grpc_call_destroy(struct gantry_grpc_call *call)
     gantry_buffer_free(&call->outgoing);
     gantry_grpc_reader_clear(&call->reader);
     gantry_grpc_answer_free(&call->answer);
+    free(call->reason);
     free(call);
 }
 
 /* ---- its turn ---- */
+
+void gantry_grpc_has_output(struct gantry_grpc *connection)
+{
+    gantry_deferred_set(connection->send_all);
+}
 
 void gantry_grpc_schedule(struct gantry_grpc *connection)
 {
@@ -120,7 +126,7 @@ void gantry_grpc_call_end(struct gantry_grpc_call *call, int status, const char 
     }
     call->has_ended = true;
     call->status = status;
-    snprintf(call->reason, sizeof call->reason, "%s", reason);
+    call->reason = reason[0] != '\0' ? strdup(reason) : NULL;
     gantry_timer_free(call->deadline);
     call->deadline = NULL;
     gantry_buffer_free(&call->outgoing);
@@ -168,11 +174,12 @@ bool gantry_grpc_call_deliver_messages(struct gantry_grpc_call *call)
 
 void gantry_grpc_call_deliver_end(struct gantry_grpc_call *call)
 {
-    bool has_own = call->reason[0] == '\0' && call->answer.message != NULL;
+    bool is_ours = call->reason != NULL || call->answer.message == NULL;
+    const char *ours = call->reason != NULL ? call->reason : "";
     struct gantry_grpc_end end = {
         .status = call->status,
-        .message = has_own ? call->answer.message : call->reason,
-        .message_length = has_own ? call->answer.message_length : strlen(call->reason),
+        .message = is_ours ? ours : call->answer.message,
+        .message_length = is_ours ? strlen(ours) : call->answer.message_length,
         .trailers = call->answer.trailers,
         .trailer_count = call->answer.trailer_count,
     };

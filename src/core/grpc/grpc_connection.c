@@ -2,8 +2,8 @@
  *
  * grpc_connection.c: the life of a connection: bytes between socket, TLS and session, and the turn to call back.
  *
- * Whatever happens in a step ends in gantry_grpc_run: first all callbacks, then one round of sending, which also
- * carries what the callbacks have started. What is started outside of it sets the run timer. */
+ * Whatever happens in a step ends in gantry_grpc_run, which calls back. What there is to send goes out at the step's
+ * end, so that one system call carries all that callbacks and tasks have started in it. */
 #include "core/grpc/grpc_internal.h"
 
 #include <errno.h>
@@ -60,6 +60,7 @@ void gantry_grpc_lose(struct gantry_grpc *connection, const struct gantry_error 
 static void release(struct gantry_grpc *connection)
 {
     gantry_timer_free(connection->run_timer);
+    gantry_deferred_free(connection->send_all);
     free(connection);
 }
 
@@ -258,8 +259,9 @@ static void drain_input(struct gantry_grpc *connection)
     gantry_grpc_lose(connection, result < 0 ? &last : &why);
 }
 
-static void send_all(struct gantry_grpc *connection)
+static void send_all(void *data)
 {
+    struct gantry_grpc *connection = data;
     struct gantry_error err;
 
     if (connection->state != GANTRY_GRPC_OPEN && connection->state != GANTRY_GRPC_SHAKING_HANDS)
@@ -271,6 +273,8 @@ static void send_all(struct gantry_grpc *connection)
     }
     if (connection->is_draining) {
         drain_input(connection);
+        if (connection->state != GANTRY_GRPC_CLOSED)
+            gantry_grpc_has_output(connection); /* the next piece, in the next step */
         return;
     }
     if (gantry_grpc_session_is_over(connection)) {
@@ -295,13 +299,13 @@ void gantry_grpc_run(struct gantry_grpc *connection)
     deliver_ready(connection);
     deliver_calls(connection);
     deliver_closed(connection);
-    if (!connection->is_freed)
-        send_all(connection);
     connection->is_running = false;
-    if (connection->is_freed)
+    if (connection->is_freed) {
         release(connection);
-    else if (connection->closed_pending || !gantry_list_is_empty(&connection->ready) ||
-             (connection->is_draining && connection->state != GANTRY_GRPC_CLOSED))
+        return;
+    }
+    gantry_grpc_has_output(connection);
+    if (connection->closed_pending || !gantry_list_is_empty(&connection->ready))
         gantry_grpc_schedule(connection);
 }
 
@@ -375,6 +379,7 @@ static int connection_set_up(struct gantry_grpc *connection, const struct gantry
                              struct gantry_error *err)
 {
     if (gantry_timer_new(connection->loop, run_scheduled, connection, &connection->run_timer, err) < 0 ||
+        gantry_deferred_new(connection->loop, send_all, connection, &connection->send_all, err) < 0 ||
         gantry_grpc_session_new(connection, err) < 0)
         return -1;
     if (options->tls != NULL && gantry_tls_new(options->tls, &connection->tls, err) < 0)

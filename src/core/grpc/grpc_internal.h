@@ -38,11 +38,12 @@ struct gantry_grpc {
     int fd;
     struct gantry_watch *watch;
     struct gantry_timer *connect_timer;
-    struct gantry_timer *run_timer; /* runs the connection in the next step */
-    struct gantry_tls *tls;         /* NULL without TLS */
-    nghttp2_session *session;       /* NULL once closed */
-    struct gantry_buffer plain;     /* to be encrypted; unused without TLS */
-    struct gantry_buffer output;    /* for the socket */
+    struct gantry_timer *run_timer;   /* runs the connection in the next step */
+    struct gantry_deferred *send_all; /* sends what the step has brought */
+    struct gantry_tls *tls;           /* NULL without TLS */
+    nghttp2_session *session;         /* NULL once closed */
+    struct gantry_buffer plain;       /* to be encrypted; unused without TLS */
+    struct gantry_buffer output;      /* for the socket */
 
     struct gantry_list calls;            /* all that have not been freed */
     struct gantry_list ready;            /* those with something to deliver */
@@ -54,7 +55,7 @@ struct gantry_grpc {
     size_t drain_steps;   /* how many steps more that may take */
 
     bool is_scheduled;           /* run_timer is set */
-    bool is_running;             /* inside gantry_grpc_run */
+    bool is_running;             /* inside gantry_grpc_run, which needs no run_timer */
     bool is_freed;               /* during a run, which then gives back the memory */
     bool has_settings;           /* of the peer */
     bool ready_pending;          /* on_ready is to be called */
@@ -101,7 +102,7 @@ struct gantry_grpc_call {
     bool has_ended;
     bool end_delivered;
     int status;
-    char reason[GANTRY_ERROR_MESSAGE_SIZE]; /* our own message, where the peer gave none */
+    char *reason; /* our own message, or NULL: it is the peer's */
 
     gantry_grpc_message_fn *on_message;
     gantry_grpc_end_fn *on_end;
@@ -120,6 +121,9 @@ void gantry_grpc_call_detach(struct gantry_grpc_call *call);
 
 /* Detaches the call and gives back its memory. */
 void gantry_grpc_call_destroy(struct gantry_grpc_call *call);
+
+/* There is something to send. */
+void gantry_grpc_has_output(struct gantry_grpc *connection);
 
 /* Runs the connection in the next step, unless it is running now. */
 void gantry_grpc_schedule(struct gantry_grpc *connection);
@@ -187,7 +191,7 @@ int gantry_grpc_open_socket(struct gantry_grpc *connection, const struct gantry_
 /* Begins the work of an event of the loop, which gantry_grpc_run ends. */
 void gantry_grpc_enter(struct gantry_grpc *connection);
 
-/* Tells what there is to tell, then sends what there is to send. The connection may be gone afterwards. */
+/* Tells what there is to tell, and has sent what there is to send. The connection may be gone afterwards. */
 void gantry_grpc_run(struct gantry_grpc *connection);
 
 /* Closes the connection for the reason `why` and ends its calls. on_closed follows. */

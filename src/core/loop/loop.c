@@ -8,14 +8,15 @@
  * and lives on, closed, until the last of them is freed. */
 #include "core/loop/loop.h"
 
+#include "core/base/list.h"
 #include "core/loop/timer_heap.h"
+#include "core/loop/timerfd.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +24,8 @@
 #define NO_SLOT UINT32_MAX
 #define TIMER_KEY UINT64_MAX /* no watch has it: its slot would be NO_SLOT */
 #define NS_PER_S 1000000000LL
-#define FIRED INT64_MIN /* where the timerfd stands once it has told of its deadline */
+#define NS_PER_MS 1000000LL
+#define LONG_AGO 1 /* a deadline that has passed: a timerfd takes 0 for none */
 
 struct slot {
     struct gantry_watch *watch; /* NULL while the slot is free */
@@ -47,11 +49,19 @@ struct gantry_timer {
     void *data;
 };
 
+struct gantry_deferred {
+    struct gantry_list in_deferred; /* while it is set */
+    struct gantry_loop *loop;
+    gantry_deferred_fn *callback;
+    void *data;
+};
+
 struct gantry_loop {
     int epoll_fd;
-    int timer_fd;
+    struct gantry_timerfd timerfd;
     bool closed;
     bool stepping;
+    bool is_polled;    /* somebody has asked for the descriptor */
     size_t references; /* the owner, the step under way, and each source */
 
     struct slot *slots;
@@ -60,7 +70,10 @@ struct gantry_loop {
 
     struct gantry_timer_heap heap; /* of the timers that are set */
     size_t timer_count;            /* those that exist; the heap has room for all of them */
-    int64_t armed;                 /* the deadline the timerfd stands at, GANTRY_TIMER_NEVER or FIRED */
+
+    struct gantry_list deferred; /* those that are set */
+    gantry_deferred_fn *turn;    /* NULL without one */
+    void *turn_data;
 };
 
 int64_t gantry_clock_ns(void)
@@ -73,23 +86,17 @@ int64_t gantry_clock_ns(void)
 
 /* ---- the timerfd ---- */
 
-/* Brings the timerfd to the earliest deadline, where that is earlier than the one it stands at: one that stands too
- * early costs one wake-up, and setting it for each deadline that moves later would cost a system call a request. During
- * a step this waits for its end, when all callbacks have had their say. Setting a timerfd also takes back that it is
- * readable, so it need never be read. */
-static void arm(struct gantry_loop *loop)
+static int64_t earliest(const struct gantry_loop *loop)
 {
-    int64_t deadline = gantry_timer_heap_earliest(&loop->heap);
-    struct itimerspec at = {0};
+    return gantry_list_is_empty(&loop->deferred) ? gantry_timer_heap_earliest(&loop->heap) : LONG_AGO;
+}
 
-    if (loop->stepping || loop->closed || (loop->armed != FIRED && deadline >= loop->armed))
-        return;
-    if (deadline != GANTRY_TIMER_NEVER) {
-        at.it_value.tv_sec = deadline / NS_PER_S;
-        at.it_value.tv_nsec = deadline % NS_PER_S;
-    }
-    timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
-    loop->armed = deadline;
+/* Something is due at another time. During a step the timerfd waits for its end, when all callbacks have had their say;
+ * where nobody polls, it waits for the next step that does. */
+static void due_has_changed(struct gantry_loop *loop)
+{
+    if (loop->is_polled && !loop->stepping && !loop->closed)
+        gantry_timerfd_arm(&loop->timerfd, earliest(loop), gantry_clock_ns());
 }
 
 /* Calls back for the timers that are due at `now` and were set before `order`; those that these callbacks set are for
@@ -126,10 +133,9 @@ static int open_descriptors(struct gantry_loop *loop, struct gantry_error *err)
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
         return gantry_fail_errno(err, errno, "LOOP_FAILED", "make the event loop's epoll descriptor");
-    loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (loop->timer_fd < 0)
+    if (gantry_timerfd_open(&loop->timerfd) < 0)
         return gantry_fail_errno(err, errno, "LOOP_FAILED", "make the event loop's timer descriptor");
-    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->timer_fd, &event) < 0)
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->timerfd.fd, &event) < 0)
         return gantry_fail_errno(err, errno, "LOOP_FAILED", "watch the event loop's timer descriptor");
     return 0;
 }
@@ -141,10 +147,10 @@ int gantry_loop_new(struct gantry_loop **loop, struct gantry_error *err)
     if (made == NULL)
         return gantry_fail(err, "LOOP_FAILED", "make the event loop: out of memory");
     made->epoll_fd = -1;
-    made->timer_fd = -1;
+    made->timerfd.fd = -1;
     made->references = 1;
     made->free_slot = NO_SLOT;
-    made->armed = GANTRY_TIMER_NEVER;
+    gantry_list_init(&made->deferred);
     if (open_descriptors(made, err) < 0) {
         gantry_loop_free(made);
         return -1;
@@ -158,18 +164,26 @@ void gantry_loop_free(struct gantry_loop *loop)
     if (loop == NULL)
         return;
     loop->closed = true;
-    if (loop->timer_fd >= 0)
-        close(loop->timer_fd);
+    if (loop->timerfd.fd >= 0)
+        close(loop->timerfd.fd);
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
-    loop->timer_fd = -1;
+    loop->timerfd.fd = -1;
     loop->epoll_fd = -1;
     unreference(loop);
 }
 
-int gantry_loop_fd(const struct gantry_loop *loop)
+int gantry_loop_fd(struct gantry_loop *loop)
 {
+    loop->is_polled = true;
+    due_has_changed(loop);
     return loop->epoll_fd;
+}
+
+void gantry_loop_on_turn(struct gantry_loop *loop, gantry_deferred_fn *turn, void *data)
+{
+    loop->turn = turn;
+    loop->turn_data = data;
 }
 
 /* The watch that `key` still names, or NULL. */
@@ -190,8 +204,6 @@ static int dispatch(struct gantry_loop *loop, const struct epoll_event *events, 
         struct gantry_watch *watch = find_watch(loop, events[i].data.u64);
         uint32_t wanted;
 
-        if (events[i].data.u64 == TIMER_KEY)
-            loop->armed = FIRED;
         if (watch == NULL || watch->events == 0)
             continue;
         /* An earlier callback of the batch may have narrowed what the watch is for. */
@@ -204,41 +216,95 @@ static int dispatch(struct gantry_loop *loop, const struct epoll_event *events, 
     return count;
 }
 
-/* How long epoll may wait: not at all where a timer is due, since a timerfd set to a time gone by turns readable only
- * a moment later; otherwise as asked, for the timerfd ends the wait at its deadline. */
-static int wait_time(const struct gantry_loop *loop, int64_t timeout_ms)
+/* Makes the deferred calls that are set now; those set meanwhile are for the next step. */
+static int run_deferred(struct gantry_loop *loop)
 {
-    if (timeout_ms == 0 || (loop->heap.count > 0 && gantry_timer_heap_earliest(&loop->heap) <= gantry_clock_ns()))
+    struct gantry_list now;
+    int count = 0;
+
+    if (loop->closed)
         return 0;
-    if (timeout_ms < 0)
-        return -1;
-    return timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX;
+    gantry_list_init(&now);
+    gantry_list_move_all(&loop->deferred, &now);
+    for (; !gantry_list_is_empty(&now); count++) {
+        struct gantry_deferred *deferred = GANTRY_LIST_ENTRY(now.next, struct gantry_deferred, in_deferred);
+
+        gantry_list_remove(&deferred->in_deferred);
+        deferred->callback(deferred->data);
+    }
+    return count;
+}
+
+/* How long epoll may wait: not at all where something is due, since a timerfd set to a time gone by turns readable only
+ * a moment later; otherwise as asked, for the timerfd ends the wait at its deadline. */
+static int wait_time(struct gantry_loop *loop, int64_t timeout_ms)
+{
+    int64_t deadline = earliest(loop);
+    int64_t now = gantry_clock_ns();
+
+    if (timeout_ms == 0 || deadline <= now)
+        return 0;
+    gantry_timerfd_arm(&loop->timerfd, deadline, now);
+    return timeout_ms < 0 ? -1 : (int)timeout_ms;
+}
+
+/* Waits for events. Where the timerfd alone has ended the wait, and has stood too early, it goes on. */
+static int wait_for_events(struct gantry_loop *loop, struct epoll_event *events, int64_t timeout_ms)
+{
+    int64_t left_ms = timeout_ms < INT_MAX ? timeout_ms : INT_MAX;
+    int64_t end_ms = left_ms > 0 ? gantry_clock_ns() / NS_PER_MS + 1 + left_ms : 0;
+
+    for (;;) {
+        int ready = epoll_wait(loop->epoll_fd, events, BATCH_SIZE, wait_time(loop, left_ms));
+        int64_t now;
+
+        if (ready != 1 || events[0].data.u64 != TIMER_KEY || left_ms == 0)
+            return ready;
+        now = gantry_clock_ns();
+        if (earliest(loop) <= now)
+            return ready;
+        if (left_ms > 0)
+            left_ms = end_ms > now / NS_PER_MS ? end_ms - now / NS_PER_MS : 0;
+    }
+}
+
+/* All callbacks of a step whose wait has brought so many events. */
+static int call_back(struct gantry_loop *loop, const struct epoll_event *events, int ready, uint64_t order)
+{
+    int64_t now = loop->heap.count > 0 ? gantry_clock_ns() : 0;
+    int count = dispatch(loop, events, ready);
+
+    count += fire_timers(loop, now, order);
+    if (!loop->closed && loop->turn != NULL)
+        loop->turn(loop->turn_data);
+    return count;
 }
 
 int gantry_loop_step(struct gantry_loop *loop, int64_t timeout_ms, struct gantry_error *err)
 {
     struct epoll_event events[BATCH_SIZE];
-    uint64_t order = loop->heap.next_order;
-    int64_t now;
+    uint64_t order;
     int ready;
     int count;
+    int reason;
 
     if (loop->stepping)
         return gantry_fail(err, "LOOP_FAILED",
                            "step the event loop: it is inside a step; return from its callback first");
-    ready = epoll_wait(loop->epoll_fd, events, BATCH_SIZE, wait_time(loop, timeout_ms));
-    if (ready < 0)
-        return errno == EINTR ? 0 : gantry_fail_errno(err, errno, "LOOP_FAILED", "wait for events");
-
-    now = loop->heap.count > 0 ? gantry_clock_ns() : 0;
     loop->stepping = true;
     loop->references++;
-    count = dispatch(loop, events, ready);
-    count += fire_timers(loop, now, order);
+    count = run_deferred(loop);
+    order = loop->heap.next_order;
+    ready = wait_for_events(loop, events, timeout_ms);
+    reason = errno;
+    if (ready >= 0) {
+        count += call_back(loop, events, ready, order);
+        count += run_deferred(loop);
+    }
     loop->stepping = false;
-    arm(loop);
+    due_has_changed(loop);
     unreference(loop);
-    return count;
+    return ready >= 0 || reason == EINTR ? count : gantry_fail_errno(err, reason, "LOOP_FAILED", "wait for events");
 }
 
 /* ---- watches ---- */
@@ -369,13 +435,13 @@ void gantry_timer_set(struct gantry_timer *timer, int64_t delay_ns)
         delay_ns = 0;
     gantry_timer_heap_set(&loop->heap, &timer->node,
                           delay_ns < GANTRY_TIMER_NEVER - now ? now + delay_ns : GANTRY_TIMER_NEVER);
-    arm(loop);
+    due_has_changed(loop);
 }
 
 void gantry_timer_cancel(struct gantry_timer *timer)
 {
     gantry_timer_heap_remove(&timer->loop->heap, &timer->node);
-    arm(timer->loop);
+    due_has_changed(timer->loop);
 }
 
 void gantry_timer_free(struct gantry_timer *timer)
@@ -386,4 +452,39 @@ void gantry_timer_free(struct gantry_timer *timer)
     timer->loop->timer_count--;
     unreference(timer->loop);
     free(timer);
+}
+
+/* ---- deferred calls ---- */
+
+int gantry_deferred_new(struct gantry_loop *loop, gantry_deferred_fn *callback, void *data,
+                        struct gantry_deferred **deferred, struct gantry_error *err)
+{
+    struct gantry_deferred *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return gantry_fail(err, "OUT_OF_MEMORY", "make a deferred call: out of memory");
+    *made = (struct gantry_deferred){.loop = loop, .callback = callback, .data = data};
+    gantry_list_init(&made->in_deferred);
+    loop->references++;
+    *deferred = made;
+    return 0;
+}
+
+void gantry_deferred_set(struct gantry_deferred *deferred)
+{
+    struct gantry_loop *loop = deferred->loop;
+
+    if (!gantry_list_is_empty(&deferred->in_deferred))
+        return;
+    gantry_list_append(&loop->deferred, &deferred->in_deferred);
+    due_has_changed(loop);
+}
+
+void gantry_deferred_free(struct gantry_deferred *deferred)
+{
+    if (deferred == NULL)
+        return;
+    gantry_list_remove(&deferred->in_deferred);
+    unreference(deferred->loop);
+    free(deferred);
 }

@@ -3,9 +3,10 @@
  * loop.h: everything that waits, in one epoll set.
  *
  * The loop is itself one pollable descriptor (an epoll descriptor is readable when something in it is ready), so it
- * sits in any host's poll. No threads, no process-wide state. A source (watch or timer) is owned by whoever made it,
- * who frees it; freeing is safe inside any callback, its own included, and a freed source is never called again, also
- * not in the batch of events under way. Callbacks run only from gantry_loop_step. */
+ * sits in any host's poll. No threads, no process-wide state. A source (watch, timer or deferred call) is owned by
+ * whoever made it, who frees it; freeing is safe inside any callback, its own included, and a freed source is never
+ * called again, also not in the batch of events under way. Callbacks run only from gantry_loop_step: those of watches,
+ * those of timers, the turn of the loop's owner, and at last the deferred calls. */
 #ifndef GANTRY_LOOP_H
 #define GANTRY_LOOP_H
 
@@ -17,10 +18,12 @@
 struct gantry_loop;
 struct gantry_watch;
 struct gantry_timer;
+struct gantry_deferred;
 
 /* `events` is a set of EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
 typedef void gantry_watch_fn(void *data, uint32_t events);
 typedef void gantry_timer_fn(void *data);
+typedef void gantry_deferred_fn(void *data);
 
 /* Makes a loop, which the caller frees with gantry_loop_free. Fails with LOOP_FAILED (descriptors exhausted). */
 int gantry_loop_new(struct gantry_loop **loop, struct gantry_error *err);
@@ -28,11 +31,16 @@ int gantry_loop_new(struct gantry_loop **loop, struct gantry_error *err);
 /* Frees the loop. Sources still there become inert; their owners still free them. NULL is allowed. */
 void gantry_loop_free(struct gantry_loop *loop);
 
-/* The descriptor to poll for reading: readable means that gantry_loop_step has work. Owned by the loop. */
-int gantry_loop_fd(const struct gantry_loop *loop);
+/* The descriptor to poll for reading: readable means that gantry_loop_step has work. Owned by the loop, which sees to
+ * it from the first time on that somebody asks: until then, steps alone wait, and they know of timers without it. */
+int gantry_loop_fd(struct gantry_loop *loop);
 
-/* Waits up to `timeout_ms` (0: not at all, -1: for ever) and calls back for all that is ready.
- * Returns how many callbacks ran; 0 also where a signal interrupted the wait. Fails with LOOP_FAILED. */
+/* Has `turn` called in each step, once all callbacks of watches and timers have run: what it starts still goes out with
+ * the deferred calls of that step. NULL is for none. */
+void gantry_loop_on_turn(struct gantry_loop *loop, gantry_deferred_fn *turn, void *data);
+
+/* Makes the deferred calls that wait, waits up to `timeout_ms` (0: not at all, -1: for ever) and calls back for all
+ * that is ready. Returns how many callbacks ran; 0 also where a signal interrupted the wait. Fails with LOOP_FAILED. */
 int gantry_loop_step(struct gantry_loop *loop, int64_t timeout_ms, struct gantry_error *err);
 
 /* The monotonic clock in nanoseconds, which all timers run by. */
@@ -62,5 +70,17 @@ GANTRY_API void gantry_timer_cancel(struct gantry_timer *timer);
 
 /* Ends the timer. NULL is allowed. */
 GANTRY_API void gantry_timer_free(struct gantry_timer *timer);
+
+/* Makes a deferred call that is not yet set: for work that is done once for all that a step has brought, such as
+ * sending. Its callback calls nobody else back. Fails with OUT_OF_MEMORY. */
+GANTRY_API int gantry_deferred_new(struct gantry_loop *loop, gantry_deferred_fn *callback, void *data,
+                                   struct gantry_deferred **deferred, struct gantry_error *err);
+
+/* Has it called once, at the end of this step; outside of a step, and inside of a deferred call, at the beginning of
+ * the next. Setting what is set changes nothing. Never fails. */
+GANTRY_API void gantry_deferred_set(struct gantry_deferred *deferred);
+
+/* Ends the deferred call. NULL is allowed. */
+GANTRY_API void gantry_deferred_free(struct gantry_deferred *deferred);
 
 #endif

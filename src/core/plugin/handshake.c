@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/plugin/handshake.h"
 
+#include "core/base/base64.h"
 #include "core/system/unix_address.h"
 
 #include <stdio.h>
@@ -245,34 +246,22 @@ int gantry_handshake_parse_packer(const char *line, size_t size, struct gantry_h
     return 0;
 }
 
-static int base64_value(char byte)
+/* go-plugin writes the standard alphabet without padding, and nothing else. */
+static bool is_raw_base64(struct gantry_slice text)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = byte != '\0' ? strchr(alphabet, byte) : NULL;
-
-    return at != NULL ? (int)(at - alphabet) : -1;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.bytes[i] == '=' || text.bytes[i] == '-' || text.bytes[i] == '_')
+            return false;
+    }
+    return true;
 }
 
 int gantry_handshake_certificate(const struct gantry_handshake *handshake, uint8_t *der, struct gantry_error *err)
 {
     struct gantry_slice text = handshake->certificate;
-    uint32_t bits = 0;
-    int held = 0;
-    int size = 0;
+    ptrdiff_t size = is_raw_base64(text) ? gantry_base64_decode(text.bytes, text.size, der) : -1;
 
-    for (size_t i = 0; i < text.size; i++) {
-        int value = base64_value(text.bytes[i]);
-
-        if (value < 0)
-            return invalid("6 (certificate)", text, "base64 without padding", err);
-        bits = bits << 6 | (uint32_t)value;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            der[size++] = (uint8_t)(bits >> held);
-        }
-    }
-    if (held == 6) /* one character alone holds no byte */
+    if (size < 0)
         return invalid("6 (certificate)", text, "base64 without padding", err);
-    return size;
+    return (int)size;
 }

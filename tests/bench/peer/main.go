@@ -6,7 +6,8 @@
 // For every line "launch" on stdin it makes one launch, kills the plugin, waits until its container is gone, and prints
 // one JSON line; -n launches without being asked. With -flood it reads so many bytes of the plugin's output and prints
 // their rate and the share of them that arrived instead; with -at-once it begins so many launches at the same time;
-// with -again it keeps one plugin running until stdin ends.
+// with -again it keeps one plugin running until stdin ends; with -calls it launches nothing, and makes the calls that
+// stdin asks for.
 package main
 
 import (
@@ -34,6 +35,7 @@ func main() {
 	count := flag.Int("n", 0, "launch so many times instead of reading stdin")
 	together := flag.Int("at-once", 0, "launch so many at the same time instead, and print when they were ready")
 	again := flag.Bool("again", false, "keep one plugin running instead, and tell of its deaths")
+	callsOn := flag.String("calls", "", "make calls instead, on the plugin and the server of these `SOCKET,SOCKET`")
 	flood := flag.Int64("flood", 0, "read so many `BYTES` of output instead, and print their rate")
 	flag.Parse()
 	l.container.Image, l.container.Tag, _ = strings.Cut(*image, ":")
@@ -48,6 +50,12 @@ func main() {
 		l.logger = hclog.New(&hclog.LoggerOptions{Name: "plugin", Level: hclog.Trace, Output: hclog.DefaultOutput})
 	}
 
+	if plugin, server, given := strings.Cut(*callsOn, ","); given {
+		if err := calls(plugin, server); err != nil {
+			report(nil, err)
+		}
+		return
+	}
 	if *together > 0 {
 		report(l.atOnce(*together))
 		return
