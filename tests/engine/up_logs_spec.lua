@@ -106,6 +106,32 @@ describe("what is shown of a plugin", function()
     assert.matches("^panic: boom\n\ngoroutine 1 %[running%]:\n", shown)
   end)
 
+  ---@param pid integer
+  ---@return integer ticks of CPU time that it has used
+  local function ticks(pid)
+    local file <close> = assert(io.open(("/proc/%d/stat"):format(pid)))
+    local user = file:read "a":match "^.*%) %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ (%d+)"
+    return assert(math.tointeger(user))
+  end
+
+  test("costs only who asked, where an expression takes without end, and ends with a signal", function()
+    place:policy("kv", "args = { '-print-stderr', ('a'):rep(8000), '-print-every', '100ms' }")
+    place:up()
+    place:await_state("kv", "ready")
+    local follower = support.command({ "logs", "-f", "--grep", "(a{1,255}){1,255}b", "kv" }, place:options())
+    supervision.eventually("it is at it", function() return ticks(follower.process:pid()) > 50 end)
+    local other = support.command({ "logs", "-f", "kv" }, place:options())
+    other:await("stdout", "aaa\n.*aaa\n")
+    assert.are.equal("ready", place:plugin("kv").state)
+    place:run("restart", "kv")
+    place:await_state("kv", "ready")
+    other:kill "TERM"
+    other:wait()
+    assert.is_nil(follower.exit)
+    follower:kill "INT"
+    assert.are.equal(2, follower:wait().signal)
+  end)
+
   ---@param seconds integer since 1970
   local function rfc3339(seconds) return os.date("!%Y-%m-%dT%H:%M:%SZ", seconds) end
 
