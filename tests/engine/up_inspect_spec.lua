@@ -90,6 +90,7 @@ describe("gantry inspect", function()
     assert.matches("^kv\nstate +ready for [^\n]+\n", result.stdout)
     assert.matches("\nsocket +unix:/[^\n]+, grpc 1\n", result.stdout)
     assert.matches("\nmemory +64MiB +base /[^\n]+base.lua:1\n", result.stdout)
+    assert.matches("\nstop_timeout +2s +policy /[^\n]+kv.lua:3\n", result.stdout)
     assert.matches("\nplain\nstate +ready", result.stdout)
     local container = place:ask("inspect", "kv").container
     local engines <close> = assert(io.popen("docker inspect " .. container))

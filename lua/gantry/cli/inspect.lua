@@ -6,18 +6,21 @@ local control = require "gantry.cli.control"
 local json = require "gantry.json"
 local log_text = require "gantry.text.log_text"
 local printable = require "gantry.text.printable"
+local schema = require "gantry.config.schema"
 local table_text = require "gantry.text.table_text"
 local units = require "gantry.base.units"
 
 -- The ends and decisions that are shown to people; `why` has all.
 local DECISIONS <const> = 6
-local SIZES <const> = { memory = true, memory_swap = true, memory_reservation = true, shm_size = true }
+local BY_UNIT <const> = { bytes = units.format_bytes, seconds = units.format_seconds }
 
 ---@param name string of a field
 ---@param value any
 ---@return string
 local function shown(name, value)
-  if SIZES[name] and math.type(value) == "integer" and value > 0 then return units.format_bytes(value) end
+  local field = schema.by_name[name]
+  local format = field and BY_UNIT[field.type.unit]
+  if format and type(value) == "number" and value > 0 then return format(value) end
   return type(value) == "string" and value or (json.line(value):gsub("\n$", ""))
 end
 
