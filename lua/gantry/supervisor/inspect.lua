@@ -4,7 +4,6 @@
 --- part of it comes from where, what was decided.
 
 local json = require "gantry.json"
-local view = require "gantry.supervisor.view"
 
 local inspect = {}
 
@@ -71,9 +70,10 @@ local function decisions(one)
 end
 
 ---@param one gantry.Unit
+---@param seen gantry.PluginView of it, which is filled in
 ---@return gantry.Inspected
-function inspect.of(one)
-  local found, fields = view.of(one) --[[@as gantry.Inspected]], {}
+function inspect.of(one, seen)
+  local found, fields = seen --[[@as gantry.Inspected]], {}
   for name, value in pairs(one.generation_config or one.config) do
     local origin, place = origin_of(one.policy, one.restart.changes or {}, name)
     fields[name] = { value = plain(one.policy, value), origin = origin, place = place }
