@@ -327,6 +327,7 @@ local SupervisedStats = {}
 ---@field time number seconds since 1970
 ---@field kind "exit"|"decision"|"start"|"ready"|"stop"|"adopt"|"health"|"policy"|"print"|"state"|"warning"|"fault"
 ---@field text string
+---@field order integer? counts what happened to all plugins: much can happen in a second
 local JournalEntry = {}
 
 ---What a host needs of the loop.

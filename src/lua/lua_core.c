@@ -25,6 +25,7 @@ static const struct {
     {"files", lua_gantry_open_files},
     {"notify", lua_gantry_open_notify},
     {"json_scan", lua_gantry_open_json_scan},
+    {"regex", lua_gantry_open_regex},
     {"base64", lua_gantry_open_base64},
 };
 

@@ -57,6 +57,7 @@ GANTRY_API int lua_gantry_open_inotify(lua_State *L);
 GANTRY_API int lua_gantry_open_files(lua_State *L);
 GANTRY_API int lua_gantry_open_notify(lua_State *L);
 GANTRY_API int lua_gantry_open_json_scan(lua_State *L);
+GANTRY_API int lua_gantry_open_regex(lua_State *L);
 GANTRY_API int lua_gantry_open_base64(lua_State *L);
 
 /* The modules, for `require`: gantry.core, then those that need libraries of their own. Each pushes its table. */

@@ -61,7 +61,7 @@ describe("the control socket of gantry up", function()
       { [[GET /v1/plugins/../../etc/passwd HTTP/1.0\r\n\r\n]], "^HTTP/1.[01] 404 .*\"NOT_FOUND\"" },
       { [[GET /v1/plugins/kw HTTP/1.0\r\n\r\n]], "^HTTP/1.[01] 404 .*did you mean 'kv'" },
       { [[DELETE /v1/plugins/kv HTTP/1.0\r\n\r\n]], "^HTTP/1.[01] 405 .*\"METHOD_NOT_ALLOWED\"" },
-      { [[GET /v1/plugins/kv/logs?lines=many HTTP/1.0\r\n\r\n]], "^HTTP/1.[01] 400 .*lines must be a whole number" },
+      { [[GET /v1/plugins/kv/logs?tail=many HTTP/1.0\r\n\r\n]], "^HTTP/1.[01] 400 .*tail must be a whole number" },
       { [[POST /v1/plugins/kv/stop HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n]], "^HTTP/1.1 400 " },
     } do
       local client = rude(1, case[1])

@@ -123,13 +123,13 @@ describe("a control request", function()
   it("may ask for any number of lines", function()
     for _, lines in ipairs { "1e999", "nan", "-1", "0x10", "", " ", "1.5", "99999999999999999999", "\xff", "5 5",
       "inf" } do
-      local value, err = routes.run(supervisor(), request_of("GET", "/v1/plugins/kv/logs", { lines = lines }),
+      local value, err = routes.run(supervisor(), request_of("GET", "/v1/plugins/kv/logs", { tail = lines }),
         { readonly = false })
       assert.is_nil(value)
       assert.are.equal("REQUEST_INVALID", err.code)
     end
-    for _, lines in ipairs { "0", "7", "9223372036854775807" } do
-      local _, err = routes.run(supervisor(), request_of("GET", "/v1/plugins/kv/logs", { lines = lines }),
+    for _, lines in ipairs { "0", "7", "9223372036854775807", "all" } do
+      local _, err = routes.run(supervisor(), request_of("GET", "/v1/plugins/kv/logs", { tail = lines }),
         { readonly = false })
       assert.is_nil(err)
     end

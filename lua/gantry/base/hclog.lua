@@ -7,7 +7,10 @@ local words = require "gantry.base.words"
 
 local hclog = {}
 
-local LEVELS = { trace = true, debug = true, info = true, warn = true, error = true }
+---Of lines, lowest first.
+hclog.LEVELS = { "trace", "debug", "info", "warn", "error" }
+
+local RANKS <const> = { trace = 1, debug = 2, info = 3, warn = 4, error = 5 }
 
 ---@class gantry.LogLine
 ---@field level string? trace, debug, info, warn or error; nil for plain text
@@ -19,7 +22,7 @@ local LEVELS = { trace = true, debug = true, info = true, warn = true, error = t
 ---What a key of hclog's own holds, where it holds what hclog puts there; anything else is a field like others.
 ---@param entry table
 ---@param key string
----@param known table<string, boolean>? the values that it may have
+---@param known table<string, any>? the values that it may have
 ---@return string?
 local function take(entry, key, known)
   local value = entry[key]
@@ -35,10 +38,33 @@ function hclog.parse(line)
   local entry = line:find("^%s*{") and json.decode(line, { letters = true })
   local message = type(entry) == "table" and take(entry, "@message")
   if not message then return { message = line, fields = {} } end
-  local parsed = { message = message, level = take(entry, "@level", LEVELS), module = take(entry, "@module"),
+  local parsed = { message = message, level = take(entry, "@level", RANKS), module = take(entry, "@module"),
     timestamp = take(entry, "@timestamp"), fields = entry }
   take(entry, "@caller")
   return parsed
+end
+
+---@param level string
+---@return integer rank the higher, the graver
+function hclog.rank(level)
+  return RANKS[level]
+end
+
+---Gives the level of one line after the other as go-plugin's hosts take them: plain text is debug, unless a level in
+---brackets begins it, or a panic of Go's, which goes on until the plugin logs again.
+---@return fun(entry: { level: string?, line: string, generation: integer? }): string level
+function hclog.level_reader()
+  local panics -- the generation that does
+  return function(entry)
+    if entry.level then
+      panics = nil
+      return entry.level
+    end
+    local named = (entry.line:match "^%[(%u+)%]" or ""):lower()
+    if RANKS[named] then return named end
+    if entry.line:find "^panic: " or entry.line:find "^fatal error: " then panics = entry.generation end
+    return panics and panics == entry.generation and "error" or "debug"
+  end
 end
 
 ---@param value any

@@ -4,7 +4,7 @@
 --- second names: each thing has one.
 
 local PS <const> = "`gantry ps` lists the plugins"
-local INSPECT <const> = "`gantry ps --json` tells all of the plugins, `gantry why NAME` what happened to one"
+local INSPECT <const> = "`gantry inspect NAME` shows all that is known of a plugin"
 local STOP <const> = "`gantry stop NAME` stops a plugin"
 local REMOVE <const> = "`gantry stop NAME` stops a plugin; taking its policy out of the directory removes it"
 local LOGS <const> = "`gantry logs NAME` shows a plugin's output"
@@ -22,7 +22,7 @@ local UNIT <const> = "a policy in the directory of `gantry up` is enabled; `gant
 local aliases = {
   status = "`gantry ps` lists the plugins, `gantry why NAME` tells what happened to one",
   list = PS, ls = PS, top = PS, stats = PS, plugins = PS, ["list-units"] = PS, ["is-active"] = PS, containers = PS,
-  inspect = INSPECT, show = INSPECT, describe = INSPECT, info = "`gantry doctor` tells of engine and machine",
+  show = INSPECT, describe = INSPECT, info = "`gantry doctor` tells of engine and machine",
   explain = "`gantry why NAME` tells what happened to a plugin",
   kill = STOP, pause = STOP, rm = REMOVE, remove = REMOVE, delete = REMOVE, destroy = REMOVE,
   create = "`gantry run POLICY` launches one plugin, `gantry up DIR` a directory of them",

@@ -123,16 +123,43 @@ function control.ask_each(arguments, method, action, wanted, show, judge)
   return code ~= exit_codes.OK and code or failed
 end
 
+---@class gantry.Sieve what is shown of a stream
+---@field wants fun(value: table): boolean
+---@field tail integer how many, at most, of the values that it begins with
+
+---@param sieve gantry.Sieve
+---@param write fun(value: table?, line: string): boolean
+---@return fun(value: table?, line: string): boolean take holds back until it is known which values are the last
+---@return fun() release
+local function sifted(sieve, write)
+  local held = {}
+  local function take(value, line)
+    if value and not sieve.wants(value) then return true end
+    if not held then return write(value, line) end
+    held[#held + 1] = { value, line }
+    if #held > sieve.tail then table.remove(held, 1) end
+    return true
+  end
+  return take, function()
+    local list = held or {}
+    held = nil
+    for _, one in ipairs(list) do
+      if not write(one[1], one[2]) then break end
+    end
+  end
+end
+
 ---Reads a stream until it ends or the user has enough.
 ---@param arguments table
 ---@param path string
 ---@param wanted gantry.Type of each value
 ---@param show fun(value: table): string printable lines
+---@param sieve gantry.Sieve? all of it where nil
 ---@return integer exit_code
-function control.follow(arguments, path, wanted, show)
+function control.follow(arguments, path, wanted, show, sieve)
   local one, err = client.open(arguments.control)
   if not one then return report.failure(err, arguments) end
-  local ok, failure = one:follow(path, wanted, function(value, line)
+  local function write(value, line)
     if arguments.json then
       io.stdout:write(value and json.line(value) or line .. "\n")
     elseif value then
@@ -141,7 +168,10 @@ function control.follow(arguments, path, wanted, show)
       printable.write_stdout(line, "\n")
     end
     return io.stdout:flush() ~= nil
-  end)
+  end
+  local take, release = write, nil
+  if sieve then take, release = sifted(sieve, write) end
+  local ok, failure = one:follow(path, wanted, take, release)
   one:close()
   if not ok then return report.failure(failure, arguments) end
   return exit_codes.OK

@@ -33,6 +33,7 @@ local GROUPS = {
     { "reload", "read the policies again" },
     { "logs", "show a plugin's output" },
     { "why", "tell what happened to a plugin, and what was decided" },
+    { "inspect", "show all that is known of a plugin, and who set what" },
     { "events", "show what happens, as it happens" },
     { "reattach", "print what a host needs to use a running plugin" },
     { "down", "stop all of them, and the supervisor" },

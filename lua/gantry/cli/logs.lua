@@ -5,6 +5,7 @@
 
 local control = require "gantry.cli.control"
 local exit_codes = require "gantry.text.exit_codes"
+local log_filter = require "gantry.cli.log_filter"
 local log_text = require "gantry.text.log_text"
 local output_options = require "gantry.cli.output_options"
 
@@ -22,31 +23,28 @@ local function show(arguments, name)
       between = before .. text.color:paint("dim", ("-- generation %d --"):format(entry.generation)) .. "\n"
     end
     generation = entry.generation or generation
-    return ("%s%s%s%s\n"):format(between, before, text:time(entry.time), text:line { level = entry.level,
-      module = entry.module, message = entry.level and entry.message or entry.line, fields = entry.fields or {} })
+    return ("%s%s%s%s\n"):format(between, before, text:time(entry.time), text:line(log_filter.line(entry)))
   end
 end
 
 return {
   summary = "Show the last output of a plugin of a running gantry up.",
-  examples = "  gantry logs jwt\n  gantry logs -f --lines 20 jwt kv",
+  examples = "  gantry logs jwt\n  gantry logs -f --tail 20 jwt kv\n"
+    .. "  gantry logs --since 10m --level warn --grep 'time(out|r)' jwt",
   configure = function(parser)
     control.configure(parser, "some")
     parser:flag("-f --follow", "Go on with what it prints from now on, until Ctrl-C.")
-    parser:option("-n --lines", "At most so many of the last lines (200)."):argname("N")
-      :convert(function(value)
-        local count = value:find "^%d+$" and math.tointeger(tonumber(value))
-        if count then return count end
-        return nil, ("--lines must be a whole number, got '%s'"):format(value)
-      end)
+    log_filter.configure(parser)
     output_options.timestamps(parser)
   end,
   run = function(arguments)
     local code = exit_codes.OK
     control.for_each(arguments.names, function(name)
-      local path = ("%s?lines=%d%s"):format(control.plugin_path(name, "logs"), arguments.lines or 200,
-        arguments.follow and "&follow=1" or "")
-      return control.follow(arguments, path, control.types.log, show(arguments, #arguments.names > 1 and name or nil))
+      local tail, wants = log_filter.of(arguments)
+      local path = ("%s?tail=%s%s"):format(control.plugin_path(name, "logs"),
+        (wants or tail == math.maxinteger) and "all" or tail, arguments.follow and "&follow=1" or "")
+      return control.follow(arguments, path, control.types.log, show(arguments, #arguments.names > 1 and name or nil),
+        wants and { wants = wants, tail = tail })
     end, function(came)
       if code == exit_codes.OK then code = came end
     end)

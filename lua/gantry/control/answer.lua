@@ -22,18 +22,27 @@ local stats = object { source = maybe_text, clock = optional(types.number()), cp
   ready_seconds = amount, restarts_by_cause = optional(types.map(types.integer { min = 0 })), health_checks = count,
   health_failures = count, health_seconds = amount, output_bytes = size, calls = count, calls_failed = count }
 
-local plugin = object {
+local of_plugin = {
   name = text, state = text, detail = maybe_text, image = maybe_text, uptime = maybe_seconds,
   next_start = maybe_seconds, restarts = count, generation = count, stats = optional(stats),
   address = optional(object { network = text, string = text }),
   last_exit = optional(object { text = maybe_text, error = maybe_text, requested = optional(types.boolean()) }),
 }
+local plugin = object(of_plugin)
+local entries = list(object { time = time, kind = text, text = text })
+
+-- What of a plugin `inspect` shows beside that.
+local inspected = { policy = text, built_on = list(text), container = maybe_text, container_name = maybe_text,
+  image_id = maybe_text, protocol = maybe_text, protocol_version = count, decisions = entries,
+  config = types.map(object { origin = text, place = maybe_text }) }
+for name, one in pairs(of_plugin) do inspected[name] = one end
 
 ---@type table<string, gantry.Type>
 answer.types = {
   plugin = plugin,
+  inspected = object(inspected),
   plugins = object { plugins = list(plugin), waits_for = maybe_text },
-  why = object { name = maybe_text, entries = list(object { time = time, kind = text, text = text }) },
+  why = object { name = maybe_text, entries = entries },
   reload = object { plugins = list(object {}), findings = list(text) },
   down = object { stopped = list(text) },
   event = object { time = time, kind = text, text = text, plugin = maybe_text },

@@ -164,11 +164,15 @@ end
 ---@param path string
 ---@param wanted gantry.Type of each
 ---@param take fun(value: table?, line: string): boolean? value is nil for a line that does not fit; false ends it
+---@param caught_up fun()? called once what was kept has come, and at the end of the stream
 ---@return boolean? ended, gantry.Error? err
-function Client:follow(path, wanted, take)
+function Client:follow(path, wanted, take, caught_up)
   local lines, goes_on = core.lines.new(LONGEST_VALUE), true
+  caught_up = caught_up or function() end
   local function on_line(line)
-    if line ~= "" and goes_on then
+    if line == "" then
+      caught_up()
+    elseif goes_on then
       goes_on = take((types.first_finding(wanted, (json.decode(line)), "it")), line) ~= false
     end
   end
@@ -176,6 +180,7 @@ function Client:follow(path, wanted, take)
     lines:feed(bytes, on_line)
     return goes_on
   end)
+  caught_up()
   if not response then return nil, err end
   return true
 end

@@ -5,6 +5,7 @@
 
 local errors = require "gantry.base.errors"
 local hclog = require "gantry.base.hclog"
+local inspect = require "gantry.supervisor.inspect"
 local json = require "gantry.json"
 local metrics = require "gantry.control.metrics"
 local stream = require "gantry.control.stream"
@@ -14,7 +15,7 @@ local view = require "gantry.supervisor.view"
 
 local routes = {}
 
-local DEFAULT_LINES <const> = 200
+local DEFAULT_TAIL <const> = 200
 -- Seconds for the last answer to go out.
 local LAST_ANSWER <const> = 0.2
 
@@ -24,6 +25,12 @@ local LAST_ANSWER <const> = 0.2
 local function flag(request, name)
   local value = request:argument(name)
   return value ~= nil and value ~= "0" and value ~= "false"
+end
+
+---@param text string
+---@return integer?
+local function whole_number(text)
+  return text:find "^%d+$" and math.tointeger(tonumber(text)) or nil
 end
 
 ---Asks a unit, and answers with what came of it once it has settled: with `wait`, not while it waits for something.
@@ -63,13 +70,13 @@ local function lost_line(name, content)
 end
 
 local function logs(_, one, request)
-  local text = request:argument "lines" or tostring(DEFAULT_LINES)
-  local count = text:find "^%d+$" and math.tointeger(tonumber(text))
-  if not count then return nil, errors.new("REQUEST_INVALID", "lines must be a whole number") end
+  local text = request:argument "tail" or tostring(DEFAULT_TAIL)
+  local count = text == "all" and math.maxinteger or whole_number(text)
+  if not count then return nil, errors.new("REQUEST_INVALID", "tail must be a whole number, or all") end
   local kept = one.log:last_lines(count)
   local dropped = one.log.first - 1
   if dropped > 0 and count > #kept then
-    table.insert(kept, 1, { time = os.time(), stream = "stderr",
+    table.insert(kept, 1, { time = kept[1] and kept[1].time or os.time(), stream = "stderr",
       line = ("gantry: %d earlier lines are not kept"):format(dropped) })
   end
   stream.run(request, {
@@ -80,15 +87,35 @@ local function logs(_, one, request)
   })
 end
 
+---@param request any
+---@return integer? time seconds since 1970; 0 where none is asked for
+---@return gantry.Error? err
+local function since(request)
+  local time = whole_number(request:argument "since" or "0")
+  if time then return time end
+  return nil, errors.new("REQUEST_INVALID", "since must be seconds since 1970, a whole number")
+end
+
+---@param name string
 ---@param journal gantry.Journal
-local function why(name, journal, state)
-  return { name = name, state = state, entries = json.array { table.unpack(journal.entries) } }
+---@param state string
+---@param request any
+---@return table? value, gantry.Error? err
+local function why(name, journal, state, request)
+  local time, err = since(request)
+  if not time then return nil, err end
+  local entries = {}
+  for _, entry in ipairs(journal.entries) do
+    if entry.time >= time then entries[#entries + 1] = entry end
+  end
+  return { name = name, state = state, entries = json.array(entries) }
 end
 
 ---What can be done with one plugin: method and the last part of the path.
 local OF_PLUGIN = {
-  ["GET "] = function(_, one, request) return view.list({ one }, flag(request, "stats"))[1] end,
-  ["GET logs"] = logs, ["GET why"] = function(_, one) return why(one.name, one.journal, one.state) end,
+  ["GET "] = function(_, one, request) return inspect.of(one, view.list({ one }, flag(request, "stats"))[1]) end,
+  ["GET logs"] = logs,
+  ["GET why"] = function(_, one, request) return why(one.name, one.journal, one.state, request) end,
   ["POST start"] = act "start", ["POST stop"] = act "stop", ["POST restart"] = act "restart",
 }
 
@@ -123,8 +150,10 @@ local TOP = {
   end,
   ["GET /v1/metrics"] = function(supervisor) return metrics.text(supervisor) end,
   ["GET /v1/events"] = function(supervisor, request)
+    local time, err = since(request)
+    if not time then return nil, err end
     stream.run(request, {
-      first = {},
+      first = request:argument "since" and supervisor:events_since(time) or {},
       subscribe = function(take) return supervisor:subscribe(take) end,
       show = function(event) return event end,
       lost = function(events) return { time = os.time(), kind = "warning", text = left_out("events", events) } end,
@@ -166,7 +195,7 @@ function routes.run(supervisor, request, access)
   local one, err = supervisor:find(name)
   if not one then
     local journal, state = supervisor:journal_of(name)
-    if action == "why" and journal then return why(name, journal, state) end
+    if action == "why" and journal then return why(name, journal, state, request) end
     return nil, err
   end
   return route(supervisor, one, request)

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- control/stream.lua: answers that go on: one JSON object a line, for as long as the client reads. What comes while a
---- client has too much to read is left out for it, and its place is taken by a line that says how much that was.
+--- client has too much to read is left out for it, and its place is taken by a line that says how much that was. An
+--- empty line stands between what was there before and what comes.
 
 local json = require "gantry.json"
 local task = require "gantry.task"
@@ -81,6 +82,7 @@ function stream.run(request, source)
     changed = task.event() }, Client)
   for _, value in ipairs(source.first) do client:line(source.show(value)) end
   if not source.subscribe then return end
+  client:write "\n"
   local stop = source.subscribe(function(value) client:take(value) end)
   local _ <close> = setmetatable({}, { __close = stop })
   client:run()

@@ -115,6 +115,18 @@ local function place_of_restart(self)
   return ("%s:%d"):format(path:match("[^/]*$"), line)
 end
 
+---@param self gantry.PolicyLoader
+---@param fields table of a config
+---@return table<string, string> places file and line of each, by name
+local function places_of(self, fields)
+  local places = {}
+  for name in pairs(fields) do
+    local path, line = self:locate(name)
+    places[name] = ("%s:%d"):format(path, line)
+  end
+  return places
+end
+
 ---@class gantry.PolicyOptions
 ---@field print (fun(text: string, path: string))? takes what a policy prints, and the policy's or the site policy's
 --- path; without it, that is dropped
@@ -176,7 +188,8 @@ local function attempt(self, path, name)
   local own = loader_of(path, self.facts.folder, self.options)
   local fields, err = evaluate(own, self.ctx)
   if not fields then return nil, err end
-  if fields.name == nil then
+  local names_itself = fields.name ~= nil
+  if not names_itself then
     local unusable
     fields.name, unusable = name_from_file(own, name)
     if not fields.name then return nil, unusable end
@@ -187,7 +200,9 @@ local function attempt(self, path, name)
   if not found then return nil, findings end
   local settled, made = apply_site(self, found, locate)
   if not settled then return nil, made end
-  return setmetatable({ name = settled.name, path = path, config = settled, loader = own, site = made,
+  local given = places_of(own, fields)
+  given.name = names_itself and given.name or nil
+  return setmetatable({ name = settled.name, path = path, config = settled, loader = own, site = made, given = given,
     fields = self.rule and settled or fields, rule = self.rule, attempt = self,
     place = settled.restart ~= nil and place_of_restart(own) or nil }, Policy)
 end

@@ -28,6 +28,7 @@ local LONGEST_MESSAGE <const>, MOST_FINDINGS <const> = 4096, 100
 ---@field context table facts for ctx; without the engine, until the policy looks at it
 ---@field site_place gantry.SitePlace
 ---@field site gantry.SiteChange[]? what the site policy changed, where there is one
+---@field given table<string, string> file and line of each field that the policy, or what it builds on, gave
 local Remote = {}
 Remote.__index = Remote
 
@@ -109,6 +110,16 @@ local function site_changes(answer)
   return list
 end
 
+---@param answer table
+---@return table<string, string> given
+local function given_fields(answer)
+  local given = {}
+  for name, place in pairs(only("table", answer.given) or {}) do
+    if type(name) == "string" and type(place) == "string" then given[name] = place:sub(1, LONGEST_MESSAGE) end
+  end
+  return given
+end
+
 ---@param self gantry.RemotePolicy
 ---@param restored boolean
 local function load_request(self, restored)
@@ -168,6 +179,7 @@ function remote.load(evaluator, path, given)
     return nil, errors.new("POLICY_RESULT", ("%s: its process gave no config: %s"):format(path, reason)), self.seen
   end
   self.config, self.name, self.site = found, found.name, site_changes(answer)
+  self.given = given_fields(answer)
   return self, nil, self.seen
 end
 

@@ -11,6 +11,7 @@ local errors = require "gantry.base.errors"
 local file_watch = require "gantry.supervisor.file_watch"
 local guard = require "gantry.supervisor.guard"
 local handlers = require "gantry.task.handlers"
+local journal = require "gantry.supervisor.journal"
 local order = require "gantry.supervisor.order"
 local pacing = require "gantry.supervisor.pacing"
 local paths = require "gantry.supervisor.paths"
@@ -82,7 +83,7 @@ function supervisor.new(options)
   local self = setmetatable({
     options = options, directory = directory, engine = options.engine, runtime_dir = core.system.real_path(root),
     store = state, units = {}, clock = core.loop.clock, pacing = pacing.new(core.loop.clock), subscribers = {},
-    past = {}, printed = {}, ended = task.event(), arrivals = {},
+    past = {}, printed = {}, journal = journal.new(), ended = task.event(), arrivals = {},
     unreachable = errors.new("ENGINE_UNREACHABLE", "the engine is only being looked for"),
   }, Supervisor)
   self.policies = policies.new(directory, { engine = function() return self.engine end,
@@ -113,7 +114,17 @@ end
 ---@param kind string
 ---@param text string
 function Supervisor:tell(kind, text)
-  self:event(nil, { time = os.time(), kind = kind, text = text })
+  self:event(nil, self.journal:add(kind, text))
+end
+
+---What happened since a time, as far as it is kept, also to plugins that are gone.
+---@param since integer seconds since 1970
+---@return gantry.SupervisorEvent[]
+function Supervisor:events_since(since)
+  local journals = { [self.journal] = false }
+  for _, one in ipairs(self.past) do journals[one.journal] = one.name end
+  for name, one in pairs(self.units) do journals[one.journal] = name end
+  return journal.events(journals, since)
 end
 
 ---@param subscriber fun(event: table)

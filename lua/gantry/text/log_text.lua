@@ -35,6 +35,13 @@ function log_text.timestamp(time)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", time) --[[@as string]]
 end
 
+---@param time number seconds since 1970
+---@return string with the day where it is another one
+function log_text.clock_time(time)
+  local day = os.date("%Y-%m-%d", time)
+  return (day == os.date("%Y-%m-%d") and "" or day .. " ") .. os.date("%H:%M:%S", time)
+end
+
 ---@param time integer?
 ---@return string
 function LogText:time(time)

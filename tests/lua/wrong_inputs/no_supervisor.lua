@@ -3,7 +3,7 @@
 local cases = {}
 
 for _, verb in ipairs { "ps", "reload", "events", "down", "start kv", "stop kv db", "restart kv", "why kv", "logs kv",
-  "logs -f kv db" } do
+  "inspect kv db", "logs -f kv db", "events --since 1h" } do
   cases[#cases + 1] = { "gantry " .. verb, 7, "no gantry up is running", "start it with `gantry up DIR`" }
 end
 cases[#cases + 1] = { "gantry down --control no.sock", 7, "gantry down --orphans" }
