@@ -34,7 +34,7 @@ export class Log {
     this.element.replaceChildren();
     if (!name) return;
     this.stop = new AbortController();
-    follow(pathOf(name, "logs") + "?lines=200&follow=1", this.stop.signal, {
+    follow(pathOf(name, "logs") + "?tail=200&follow=1", this.stop.signal, {
       begin: () => this.element.replaceChildren(),
       take: (entries) => this.take(entries),
       fail: () => {},

@@ -153,7 +153,10 @@ describe("what depends on the engine", function()
   end)
 
   it("is read from /proc as it is written there", function()
-    assert.same({ { path = "/a b\\c", options = "ro,nosuid" }, { path = "/", options = "rw" } }, mount_table.parse(
+    assert.same({
+      { path = "/a b\\c", root = "/mnt1", options = "ro,nosuid", type = "ext3", of_all = "rw" },
+      { path = "/", root = "/", options = "rw", type = "ext4", of_all = "rw" },
+    }, mount_table.parse(
       "36 35 98:0 /mnt1 /a\\040b\\134c ro,nosuid master:1 - ext3 /dev/root rw\nbroken\n1 0 8:1 / / rw - ext4 /d rw\n"))
   end)
 end)
