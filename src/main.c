@@ -2,6 +2,7 @@
  *
  * main.c: the executable: a Lua state, gantry's own modules found beside it, and a call of gantry.cli. All else is Lua,
  * but for `gantry exec`: what a host holds there has no Lua state (src/face). */
+#include "bytecode/lua_searcher.h"
 #include "face/exec.h"
 #include "face/host_command.h"
 #include "face/lua_face.h"
@@ -33,29 +34,39 @@ static const struct {
     {"../share/lua/5.4", GANTRY_C_MODULES},
 };
 
-/* Keeps of package.path or package.cpath what is absolute: from a relative entry, and Lua's own paths have some,
- * whoever wrote into the current directory would be loaded. [-0, +1, e]: pushes the entries, each with a semicolon
- * before it. */
-static void push_absolute(lua_State *L, const char *entries)
+/* Whether an entry is one of those before it. */
+static bool stands_in(const char *entries, const char *entry, size_t size)
 {
-    luaL_Buffer kept;
-
-    luaL_buffinit(L, &kept);
     while (*entries != '\0') {
+        size_t length = strcspn(entries, ";");
+
+        if (length == size && memcmp(entries, entry, size) == 0)
+            return true;
+        entries += length + (entries[length] == ';' ? 1 : 0);
+    }
+    return false;
+}
+
+/* Adds to the entries at the top what is absolute of others, once: from a relative entry, and Lua's own paths have
+ * some, whoever wrote into the current directory would be loaded. [-0, +0, e] */
+static void add_absolute(lua_State *L, const char *entries)
+{
+    while (*entries != '\0') {
+        const char *held = lua_tostring(L, -1);
         size_t size = strcspn(entries, ";");
 
-        if (entries[0] == '/') {
-            luaL_addchar(&kept, ';');
-            luaL_addlstring(&kept, entries, size);
+        if (entries[0] == '/' && !stands_in(held, entries, size)) {
+            lua_pushstring(L, held[0] == '\0' ? "" : ";");
+            lua_pushlstring(L, entries, size);
+            lua_concat(L, 3);
         }
         entries += size + (entries[size] == ';' ? 1 : 0);
     }
-    luaL_pushresult(&kept);
 }
 
-/* Pushes the entries of package.path and of package.cpath for gantry's own modules; "" where they are not there.
- * [-0, +2, e] */
-static void push_own(lua_State *L)
+/* Pushes the folders of gantry's own modules, of those in Lua and of those in C. Returns false, and pushes nothing,
+ * where they are not there. [-0, +0|2, e] */
+static bool push_own(lua_State *L)
 {
     char executable[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", executable, sizeof executable - 1);
@@ -65,34 +76,26 @@ static void push_own(lua_State *L)
         *strrchr(executable, '/') = '\0';
     for (size_t i = 0; length > 0 && i < sizeof folders / sizeof *folders; i++) {
         const char *lua = lua_pushfstring(L, "%s/%s", executable, folders[i].lua);
+        bool found = access(lua_pushfstring(L, "%s/gantry/cli/init.lua", lua), R_OK) == 0;
 
-        if (access(lua_pushfstring(L, "%s/gantry/cli/init.lua", lua), R_OK) == 0) {
-            lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", lua, lua);
-            lua_pushfstring(L, "%s/%s/?.so", executable, folders[i].c);
-            lua_remove(L, -3);
-            lua_remove(L, -3);
-            return;
+        lua_pop(L, 1);
+        if (found) {
+            lua_pushfstring(L, "%s/%s", executable, folders[i].c);
+            return true;
         }
-        lua_pop(L, 2);
+        lua_pop(L, 1);
     }
-    lua_pushliteral(L, "");
-    lua_pushliteral(L, "");
+    return false;
 }
 
 /* Sets a field of the table `package`: gantry's own entries, then the absolute ones of those that it has, and of
- * `usual`, since Lua's variables may leave those out. [-0, +0, e] */
-static void set_entries(lua_State *L, int package, const char *field, const char *own, const char *usual)
+ * `usual`, since Lua's variables may leave those out. [-1, +0, e]: pops gantry's own. */
+static void set_entries(lua_State *L, int package, const char *field, const char *usual)
 {
-    const char *entries;
-
-    lua_pushstring(L, own);
     lua_getfield(L, package, field);
-    push_absolute(L, lua_tostring(L, -1));
-    lua_remove(L, -2);
-    push_absolute(L, usual);
-    lua_concat(L, 3);
-    entries = lua_tostring(L, -1);
-    lua_pushstring(L, entries[0] == ';' ? entries + 1 : entries);
+    lua_insert(L, -2);
+    add_absolute(L, lua_tostring(L, -2));
+    add_absolute(L, usual);
     lua_setfield(L, package, field);
     lua_pop(L, 1);
 }
@@ -101,11 +104,19 @@ static void set_entries(lua_State *L, int package, const char *field, const char
 static void set_paths(lua_State *L)
 {
     int top = lua_gettop(L);
+    const char *lua, *c;
+    bool found;
 
     lua_getglobal(L, "package");
-    push_own(L);
-    set_entries(L, top + 1, "path", lua_tostring(L, -2), LUA_PATH_DEFAULT);
-    set_entries(L, top + 1, "cpath", lua_tostring(L, -1), LUA_CPATH_DEFAULT);
+    found = push_own(L);
+    lua = found ? lua_tostring(L, -2) : NULL;
+    c = found ? lua_tostring(L, -1) : NULL;
+    lua_pushstring(L, found ? lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", lua, lua) : "");
+    set_entries(L, top + 1, "path", LUA_PATH_DEFAULT);
+    lua_pushstring(L, found ? lua_pushfstring(L, "%s/?.so", c) : "");
+    set_entries(L, top + 1, "cpath", LUA_CPATH_DEFAULT);
+    if (found)
+        lua_gantry_add_searcher(L, lua, c);
     lua_settop(L, top);
 }
 
@@ -161,6 +172,14 @@ static int report_fault(const struct program *program, const char *message)
     return 70; /* EX_SOFTWARE: a fault of gantry's own */
 }
 
+/* An allocator for a state that is being closed for the sake of its finalizers: the process ends with it. */
+static void *leave_memory(void *data, void *block, size_t size, size_t wanted)
+{
+    (void)data;
+    (void)size;
+    return wanted > 0 ? realloc(block, wanted) : NULL;
+}
+
 static int run_program(const struct program *program, int argc, char **argv)
 {
     lua_State *L = luaL_newstate();
@@ -183,6 +202,7 @@ static int run_program(const struct program *program, int argc, char **argv)
         status = report_fault(program, lua_tostring(L, -1));
     if (program->launcher != NULL)
         _exit(status); /* nothing of it outlives the process, and a host does not wait long */
+    lua_setallocf(L, leave_memory, NULL);
     lua_close(L);
     return status;
 }

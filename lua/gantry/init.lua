@@ -14,12 +14,13 @@ elseif _VERSION ~= "Lua 5.4" then
   error("gantry needs Lua 5.4, this is " .. _VERSION, 0)
 end
 
-local absent = require "gantry.engine.absent"
+local later = require "gantry.base.later"
+local absent = later "gantry.engine.absent"
 local context = require "gantry.policy.context"
-local engines = require "gantry.engine"
+local engines = later "gantry.engine"
 local errors = require "gantry.base.errors"
 local given = require "gantry.library.options"
-local plugin = require "gantry.plugin"
+local plugin = later "gantry.plugin"
 local policies = require "gantry.policy"
 local task = require "gantry.task"
 

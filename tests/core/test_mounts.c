@@ -6,12 +6,17 @@
 
 #include "core/system/unix_address.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +27,47 @@ static void test_same(void **state)
     assert_int_equal(gantry_mounts_compare(getpid(), "/"), GANTRY_MOUNTS_SAME);
     assert_int_equal(gantry_mounts_compare(getpid(), "/tmp"), GANTRY_MOUNTS_SAME);
     assert_int_equal(gantry_mounts_compare(getppid(), "/nothing/is/here"), GANTRY_MOUNTS_SAME);
+}
+
+static void *stay(void *nothing)
+{
+    pause();
+    return nothing;
+}
+
+/* The first thread leaves the mounts of the process, and a tmpfs is what it has at /tmp; another one stays. */
+static void be_an_engine(int told)
+{
+    pthread_t stays;
+
+    if (pthread_create(&stays, NULL, stay, NULL) != 0 || unshare(CLONE_NEWNS) < 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("none", "/tmp", "tmpfs", 0, NULL) < 0)
+        _exit(write(told, "-", 1) == 1);
+    (void)!write(told, "+", 1);
+    pause();
+}
+
+static void test_thread_elsewhere(void **state)
+{
+    int ends[2];
+    char said = 0;
+    pid_t engine;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    engine = fork();
+    if (engine == 0)
+        be_an_engine(ends[1]);
+    assert_int_equal(read(ends[0], &said, 1), 1);
+    if (said == '+') { /* root alone may have mounts of its own */
+        assert_int_equal(gantry_mounts_compare(engine, "/tmp"), GANTRY_MOUNTS_SAME);
+    } else {
+        assert_int_not_equal(geteuid(), 0);
+    }
+    kill(engine, SIGKILL);
+    waitpid(engine, NULL, 0);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void test_unknown(void **state)
@@ -52,8 +98,8 @@ static void test_listener(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same), cmocka_unit_test(test_unknown),
-                                       cmocka_unit_test(test_listener)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same), cmocka_unit_test(test_thread_elsewhere),
+                                       cmocka_unit_test(test_unknown), cmocka_unit_test(test_listener)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ use() {
 package=$(echo "$root"/cpack/*.deb)
 dpkg-deb --info "$package" | sed -n 's/^ \(Package\|Version\|Depends\)/\1/p'
 depends=$(dpkg-deb --field "$package" Depends)
-for library in libacl1 libc6 libcurl4 libmicrohttpd12 libnghttp2-14 libreadline8 libssl3 lua-argparse lua-cjson; do
+for library in libc6 libcurl4 libmicrohttpd12 libnghttp2-14 libreadline8 libssl3 lua-argparse lua-cjson; do
   grep -Eq "(^|, )$library(t64)?( |,|$)" <<<"$depends" || fail "the package does not depend on $library: $depends"
 done
 dpkg-deb --extract "$package" "$root/deb"

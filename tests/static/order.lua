@@ -54,15 +54,15 @@ end
 -- Written in C, below all rooms.
 local C_MODULES <const> = { core = true, face = true }
 
----The modules of gantry that a file names to `require`. A name that is put together when it runs
----(`require("gantry.cli." .. verb)`) counts as its folder.
+---The modules of gantry that a file names to `require`, or to `later`, which requires them when they are used. A name
+---that is put together when it runs (`require("gantry.cli." .. verb)`) counts as its folder.
 ---@param path string
 ---@return Edge[]
 local function edges_of(path)
   local text, found = without_comments(read(path)), {}
-  for at, module in text:gmatch "%f[%w_]()require%s*%(?%s*[\"'](gantry[%w_.]*)[\"']" do
+  for at, word, module in text:gmatch "%f[%w_]()(%a+)%s*%(?%s*[\"'](gantry[%w_.]*)[\"']" do
     local _, line = text:sub(1, at):gsub("\n", "")
-    if not C_MODULES[module:match("^gantry%.?([%w_]*)")] then
+    if (word == "require" or word == "later") and not C_MODULES[module:match("^gantry%.?([%w_]*)")] then
       found[#found + 1] = { from = module_of(path), to = module, where = ("%s:%d"):format(path, line + 1) }
     end
   end

@@ -18,6 +18,7 @@ return {
   { name = "core/control", purpose = "an HTTP server on the loop, for the supervisor's socket" },
   { name = "core/terminal", purpose = "a line that is typed and edited, key by key" },
   { name = "lua", purpose = "what Lua has of all that: `gantry.core`, one file a part" },
+  { name = "bytecode", purpose = "the Lua that was compiled with the executable: made, found, loaded" },
   { name = "face", purpose = "the process that a go-plugin host holds, which has no Lua" },
   { name = "main", purpose = "the executable", flat = { "main.c" }, flat_only = true },
 }

@@ -2,7 +2,8 @@
 --
 --- cli/version.lua: `gantry version`.
 
-local json = require "gantry.json"
+local later = require "gantry.base.later"
+local json = later "gantry.json"
 local version = require "gantry.base.version"
 
 return {

@@ -4,16 +4,17 @@
 --- task) and fails as `nil, err`; `err.status` is the HTTP status where the engine answered with one.
 
 local answers = require "gantry.engine.answer"
-local archive = require "gantry.engine.archive"
+local later = require "gantry.base.later"
+local archive = later "gantry.engine.archive"
 local c_module = require "gantry.base.c_module"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local hardening = require "gantry.engine.hardening"
 local json = require "gantry.json"
 local negotiate = require "gantry.engine.negotiate"
-local podman = require "gantry.engine.podman"
+local podman = later "gantry.engine.podman"
 local task = require "gantry.task"
-local tls = require "gantry.engine.tls"
+local tls = later "gantry.engine.tls"
 local types = require "gantry.base.types"
 
 local docker = {}

@@ -5,9 +5,10 @@
 
 local contexts = require "gantry.engine.contexts"
 local errors = require "gantry.base.errors"
+local later = require "gantry.base.later"
 local settings = require "gantry.policy.settings"
 local system = require("gantry.core").system
-local tls = require "gantry.engine.tls"
+local tls = later "gantry.engine.tls"
 local user_runtime = require "gantry.base.user_runtime"
 
 local endpoint = {}

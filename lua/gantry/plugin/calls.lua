@@ -5,7 +5,8 @@
 
 local errors = require "gantry.base.errors"
 local exit = require "gantry.plugin.exit"
-local reflection = require "gantry.grpc.reflection"
+local later = require "gantry.base.later"
+local reflection = later "gantry.grpc.reflection"
 local stream = require "gantry.grpc.stream"
 local task = require "gantry.task"
 

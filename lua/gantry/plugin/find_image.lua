@@ -3,10 +3,11 @@
 --- plugin/find_image.lua: the first step of a launch: the image is on the engine, pulled where the policy says so, and
 --- is the pinned one.
 
-local elsewhere = require "gantry.engine.elsewhere"
+local later = require "gantry.base.later"
+local elsewhere = later "gantry.engine.elsewhere"
 local errors = require "gantry.base.errors"
 local image_name = require "gantry.base.image"
-local pull = require "gantry.engine.pull"
+local pull = later "gantry.engine.pull"
 
 local find_image = {}
 

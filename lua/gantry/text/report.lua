@@ -3,7 +3,8 @@
 --- text/report.lua: errors as people and programs read them.
 
 local color = require "gantry.text.color"
-local diagnosis = require "gantry.plugin.diagnosis"
+local later = require "gantry.base.later"
+local diagnosis = later "gantry.plugin.diagnosis"
 local errors = require "gantry.base.errors"
 local exit_codes = require "gantry.text.exit_codes"
 local json = require "gantry.json"

@@ -8,14 +8,16 @@
 #include "core/system/unix_address.h"
 
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/acl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -26,6 +28,9 @@
 /* What the plugin appends: "/plugin" and up to ten digits (go-plugin's os.CreateTemp). */
 #define SOCKET_NAME "/plugin0123456789"
 #define LONGEST_NAME 64
+
+#define ACCESS_ACL "system.posix_acl_access"
+#define DEFAULT_ACL "system.posix_acl_default"
 
 /* Another process may remove the directory between our opening and locking it. */
 #define ATTEMPTS 8
@@ -192,17 +197,9 @@ static void remove_links(const struct gantry_socket_dir *dir)
     closedir(entries);
 }
 
-/* libacl knows default entries by path only; this one leads to the descriptor and nowhere else. */
-static const char *path_of_descriptor(const struct gantry_socket_dir *dir, char path[32])
-{
-    snprintf(path, 32, "/proc/self/fd/%d", dir->fd);
-    return path;
-}
-
 /* Leaves of a dead owner's directory what a new one would be. */
 static int take_over(const struct gantry_socket_dir *dir, struct gantry_error *err)
 {
-    char path[32];
     struct stat status;
 
     if (fstat(dir->fd, &status) < 0)
@@ -213,8 +210,8 @@ static int take_over(const struct gantry_socket_dir *dir, struct gantry_error *e
     if (!is_marked(dir) && !gantry_dir_is_empty(dir->fd))
         return foreign(dir, err);
     remove_links(dir);
-    acl_delete_def_file(path_of_descriptor(dir, path)); /* fails where there are no ACLs, which is as good */
-    fremovexattr(dir->fd, "system.posix_acl_access");   /* so does this */
+    fremovexattr(dir->fd, DEFAULT_ACL); /* fails where there are no ACLs, which is as good */
+    fremovexattr(dir->fd, ACCESS_ACL);  /* so does this */
     return gantry_empty_dir(dir->fd, dir->path, err);
 }
 
@@ -382,39 +379,55 @@ static int acl_failed(const struct gantry_socket_dir *dir, struct gantry_error *
     return failed(dir, "set the ACL of", err);
 }
 
-static int set_acl(struct gantry_socket_dir *dir, acl_type_t type, const char *text, struct gantry_error *err)
-{
-    char path[32];
-    acl_t acl = acl_from_text(text);
-    int result;
+enum { ACL_ENTRIES = 5, ACL_RW = ACL_READ | ACL_WRITE, ACL_RWX = ACL_RW | ACL_EXECUTE };
 
-    if (acl == NULL)
-        return failed(dir, "write the ACL of", err);
-    result = acl_set_file(path_of_descriptor(dir, path), type, acl);
-    if (result < 0)
-        acl_failed(dir, err);
-    acl_free(acl);
-    return result < 0 ? -1 : 0;
+static struct posix_acl_xattr_entry acl_entry(unsigned tag, unsigned permissions, uint32_t id)
+{
+    return (struct posix_acl_xattr_entry){htole16(tag), htole16(permissions), htole32(id)};
+}
+
+/* The entries are in the kernel's order: the owner, users, the group, groups, the mask, others. */
+static int set_acl(struct gantry_socket_dir *dir, const char *attribute,
+                   const struct posix_acl_xattr_entry entries[ACL_ENTRIES], struct gantry_error *err)
+{
+    struct {
+        struct posix_acl_xattr_header header;
+        struct posix_acl_xattr_entry entries[ACL_ENTRIES];
+    } acl = {.header = {htole32(POSIX_ACL_XATTR_VERSION)}};
+
+    memcpy(acl.entries, entries, sizeof acl.entries);
+    if (fsetxattr(dir->fd, attribute, &acl, sizeof acl, 0) == 0)
+        return 0;
+    return acl_failed(dir, err);
 }
 
 int gantry_socket_dir_default_acl(struct gantry_socket_dir *dir, uid_t uid, struct gantry_error *err)
 {
-    char text[128];
+    const struct posix_acl_xattr_entry entries[ACL_ENTRIES] = {
+        acl_entry(ACL_USER_OBJ, ACL_RWX, ACL_UNDEFINED_ID),  acl_entry(ACL_USER, ACL_RW, uid),
+        acl_entry(ACL_GROUP_OBJ, ACL_RWX, ACL_UNDEFINED_ID), acl_entry(ACL_MASK, ACL_RWX, ACL_UNDEFINED_ID),
+        acl_entry(ACL_OTHER, 0, ACL_UNDEFINED_ID),
+    };
 
-    snprintf(text, sizeof text, "u::rwx,g::rwx,o::-,u:%u:rw,m::rwx", uid);
-    return set_acl(dir, ACL_TYPE_DEFAULT, text, err);
+    return set_acl(dir, DEFAULT_ACL, entries, err);
 }
 
 int gantry_socket_dir_group_acl(struct gantry_socket_dir *dir, gid_t gid, struct gantry_error *err)
 {
-    char text[128];
+    struct posix_acl_xattr_entry entries[ACL_ENTRIES] = {
+        acl_entry(ACL_USER_OBJ, ACL_RWX, ACL_UNDEFINED_ID),
+        acl_entry(ACL_GROUP_OBJ, 0, ACL_UNDEFINED_ID),
+        acl_entry(ACL_GROUP, ACL_RWX, gid),
+        acl_entry(ACL_MASK, ACL_RWX, ACL_UNDEFINED_ID),
+        acl_entry(ACL_OTHER, 0, ACL_UNDEFINED_ID),
+    };
     struct stat status;
 
     if (fstat(dir->fd, &status) < 0)
         return failed(dir, "look at", err);
-    snprintf(text, sizeof text, "u::rwx,g::%s,o::-,g:%u:rwx,m::rwx", (status.st_mode & S_IRWXG) != 0 ? "rwx" : "-",
-             gid);
-    return set_acl(dir, ACL_TYPE_ACCESS, text, err);
+    if ((status.st_mode & S_IRWXG) != 0)
+        entries[1] = acl_entry(ACL_GROUP_OBJ, ACL_RWX, ACL_UNDEFINED_ID);
+    return set_acl(dir, ACCESS_ACL, entries, err);
 }
 
 /* ---- giving back ---- */

@@ -5,6 +5,7 @@
 
 #include "core/system/unix_address.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,20 +87,55 @@ static char *mount_place(const char *process, const char *path)
     return place;
 }
 
+static enum gantry_mounts compare_thread(const char *here, const char *process, const char *thread, const char *path)
+{
+    char name[64];
+    char *there;
+    enum gantry_mounts result;
+
+    snprintf(name, sizeof name, "%.20s/task/%.20s", process, thread);
+    there = mount_place(name, path);
+    if (there == NULL)
+        return GANTRY_MOUNTS_UNKNOWN;
+    result = strcmp(here, there) == 0 ? GANTRY_MOUNTS_SAME : GANTRY_MOUNTS_OTHER;
+    free(there);
+    return result;
+}
+
+/* Engines read containers' files in threads that leave their mounts for that, and the first thread may be one of them:
+ * one thread that sees the same is enough. */
+static enum gantry_mounts compare_threads(const char *here, const char *process, const char *path)
+{
+    enum gantry_mounts result = GANTRY_MOUNTS_UNKNOWN;
+    struct dirent *entry;
+    char name[64];
+    DIR *threads;
+
+    snprintf(name, sizeof name, "/proc/%.20s/task", process);
+    threads = opendir(name);
+    if (threads == NULL)
+        return result;
+    while (result != GANTRY_MOUNTS_SAME && (entry = readdir(threads)) != NULL)
+        if (entry->d_name[0] != '.') {
+            enum gantry_mounts one = compare_thread(here, process, entry->d_name, path);
+
+            result = one != GANTRY_MOUNTS_UNKNOWN ? one : result;
+        }
+    closedir(threads);
+    return result;
+}
+
 enum gantry_mounts gantry_mounts_compare(pid_t other, const char *path)
 {
     char process[32];
-    char *here;
-    char *there;
-    enum gantry_mounts result = GANTRY_MOUNTS_UNKNOWN;
+    char *here = mount_place("self", path);
+    enum gantry_mounts result;
 
+    if (here == NULL)
+        return GANTRY_MOUNTS_UNKNOWN;
     snprintf(process, sizeof process, "%d", (int)other);
-    here = mount_place("self", path);
-    there = mount_place(process, path);
-    if (here != NULL && there != NULL)
-        result = strcmp(here, there) == 0 ? GANTRY_MOUNTS_SAME : GANTRY_MOUNTS_OTHER;
+    result = compare_threads(here, process, path);
     free(here);
-    free(there);
     return result;
 }
 

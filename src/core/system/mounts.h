@@ -12,8 +12,8 @@
 
 enum gantry_mounts { GANTRY_MOUNTS_UNKNOWN, GANTRY_MOUNTS_SAME, GANTRY_MOUNTS_OTHER };
 
-/* Whether this process and process `other` see the same at an absolute path without links. Unknown where the other's
- * mounts cannot be read. */
+/* Whether this process and some thread of process `other` see the same at an absolute path without links. Unknown where
+ * the other's mounts cannot be read. */
 GANTRY_API enum gantry_mounts gantry_mounts_compare(pid_t other, const char *path);
 
 /* The process that listens at a Unix socket, as it was when it began to; 0 where nobody does, or in no view of ours. */
