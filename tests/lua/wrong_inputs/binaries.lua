@@ -64,7 +64,8 @@ local cases = {
 -- What is there and no program, for each who takes one.
 for name, words in pairs {
   ["notes.txt"] = "is no program for Linux (no ELF file)", empty = "is no program for Linux",
-  cut = "is no program for Linux", script = "is a script for /bin/sh", folder = "is a folder; name the program in it", fifo = "is no regular file",
+  cut = "is no program for Linux", script = "is a script for /bin/sh",
+  folder = "is a folder; name the program in it", fifo = "is no regular file",
 } do
   cases[#cases + 1] = { ("gantry init --binary %s"):format(name), 6, ("binary %s "):format(name), words }
   cases[#cases + 1] = { ("gantry init ./%s"):format(name), 6, words }
