@@ -18,7 +18,7 @@ build_packages=(cmake ninja-build pkgconf gcc libc6-dev liblua5.4-dev lua5.4 lua
 # shellcheck disable=SC2034
 test_packages=(libacl1-dev libcmocka-dev valgrind clang-tidy clang-format lua-busted lua-check lua-luv lua-cqueues
   lua-http shellcheck acl ccache jq openssl python3-minimal lua5.1 lua5.3 luajit wrk tmux groff-base luarocks make
-  docker-registry apache2-utils dpkg-dev zsh fish)
+  docker-registry apache2-utils dpkg-dev zsh fish prometheus)
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 

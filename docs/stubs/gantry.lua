@@ -222,8 +222,9 @@ function Supervision:close() end
 function Supervision:down() end
 
 ---All plugins, as `gantry ps --json` shows them, by name.
+---@param options { stats: boolean? }? stats: also what they use, for which an engine may have to be waited for
 ---@return gantry.PluginView[]
-function Supervision:plugins() end
+function Supervision:plugins(options) end
 
 ---The plugin as it runs now, to call it. Each generation is another one: ask again once it has ended.
 ---@param name string
@@ -300,7 +301,17 @@ local SupervisorEvent = {}
 ---@field trouble string? what of the engine's holds it up
 ---@field corpses integer? dead containers that the engine does not let be removed
 ---@field last_exit table? cause, code, signal, error, limit, uptime, generation, requested, time, and text for people
+---@field stats gantry.SupervisedStats? where they were asked for
 local PluginView = {}
+
+---What a plugin under supervision uses, which is nil while it does not run, and what it has done, in all its
+---generations since the supervisor began. Times are those of the last start.
+---@class gantry.SupervisedStats: gantry.Stats
+---@field restarts_by_cause table<string, integer>? those that were decided on, for as long as its state is kept
+---@field health_checks integer
+---@field health_failures integer
+---@field health_seconds number? what the last check took
+local SupervisedStats = {}
 
 ---@class gantry.JournalEntry
 ---@field time number seconds since 1970
@@ -426,6 +437,29 @@ function Plugin:resume_output() end
 ---What a go-plugin host needs to reattach, and when it was ready.
 ---@return table
 function Plugin:describe() end
+
+---What it uses and has done: CPU time, memory, processes, the time of its start, output, calls. The engine is asked
+---only where the container's cgroup is not on this machine.
+---@return gantry.Stats? stats
+---@return gantry.Error? err STATS_UNKNOWN where the engine keeps no account of it
+function Plugin:stats() end
+
+---what one generation of a plugin uses and has done
+---@class gantry.Stats
+---@field source "cgroup"|"engine" who keeps account of what it uses
+---@field clock number seconds of a clock that never goes back, when that was read: for the share between two readings
+---@field cpu_seconds number? CPU time since its start
+---@field cpu_share number? of one CPU, on average since its start: 0.5 is half a CPU
+---@field memory_bytes integer? without what the kernel can drop of files that were read
+---@field memory_limit_bytes integer? nil where there is none
+---@field pids integer? processes and threads
+---@field pids_limit integer? nil where there is none
+---@field handshake_seconds number? from the launch to the handshake; nil where another process launched it
+---@field ready_seconds number? from the launch to ready; likewise
+---@field output_bytes integer that came of its output
+---@field calls integer that were made by this object
+---@field calls_failed integer those of them that ended with an error
+local Stats = {}
 
 ---@class gantry.CallOptions
 ---@field timeout number? seconds until the end of the call; none where nil

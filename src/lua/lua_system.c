@@ -211,15 +211,16 @@ static int system_is_writable(lua_State *L)
     return 1;
 }
 
-/* system.dial(path) -> true | nil, err: whether somebody listens on a Unix socket, which is no link. The connection is
- * dropped at once; it never waits. */
+/* system.dial(path) -> pid | nil, err: whether somebody listens on a Unix socket, which is no link, and who; 0 where
+ * that cannot be told. The connection is dropped at once; it never waits. */
 static int system_dial(lua_State *L)
 {
     struct gantry_error err;
+    pid_t listener = 0;
 
-    if (gantry_plugin_socket_dial(lua_gantry_check_text(L, 1), &err) < 0)
+    if (gantry_plugin_socket_dial(lua_gantry_check_text(L, 1), &listener, &err) < 0)
         return lua_gantry_fail(L, &err);
-    lua_pushboolean(L, 1);
+    lua_pushinteger(L, listener);
     return 1;
 }
 

@@ -71,17 +71,19 @@ static void nobody_listens_where_nothing_is(void **state)
 
     (void)state;
     assert_int_equal(gantry_unix_address(path, &address, &err), 0);
-    assert_int_equal(gantry_unix_probe(&address), ENOENT);
+    assert_int_equal(gantry_unix_probe(&address, NULL), ENOENT);
 }
 
 static void nobody_listens_at_what_a_dead_owner_left(void **state)
 {
     struct sockaddr_un address;
     int fd = bound(&address);
+    pid_t listener = 1;
 
     (void)state;
     close(fd);
-    assert_int_equal(gantry_unix_probe(&address), ECONNREFUSED);
+    assert_int_equal(gantry_unix_probe(&address, &listener), ECONNREFUSED);
+    assert_int_equal(listener, 0);
 }
 
 static void a_listener_is_noticed_and_its_queue_given_back(void **state)
@@ -89,10 +91,12 @@ static void a_listener_is_noticed_and_its_queue_given_back(void **state)
     struct sockaddr_un address;
     int fd = bound(&address);
     int client;
+    pid_t listener = 0;
 
     (void)state;
     assert_int_equal(listen(fd, 4), 0);
-    assert_int_equal(gantry_unix_probe(&address), 0);
+    assert_int_equal(gantry_unix_probe(&address, &listener), 0);
+    assert_int_equal(listener, getpid());
     client = accept(fd, NULL, NULL);
     assert_int_equal(read(client, &(char){0}, 1), 0);
     close(client);
@@ -106,8 +110,8 @@ static void a_full_queue_has_an_owner(void **state)
 
     (void)state;
     assert_int_equal(listen(fd, 0), 0);
-    assert_int_equal(gantry_unix_probe(&address), 0);
-    assert_int_equal(gantry_unix_probe(&address), EAGAIN);
+    assert_int_equal(gantry_unix_probe(&address, NULL), 0);
+    assert_int_equal(gantry_unix_probe(&address, NULL), EAGAIN);
     close(fd);
 }
 

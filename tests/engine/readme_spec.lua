@@ -70,7 +70,8 @@ local function normal(text)
   text = text:gsub("plugin%d+", "pluginN"):gsub("%f[%x]%x+", function(digits) return #digits >= 10 and "ID" or nil end)
   text = text:gsub("%f[%d][%d.]+ ?m?s%f[^%w]", "N s"):gsub('("ready_ms":)%d+', "%1N"):gsub("%d%d:%d%d:%d%d", "TIME")
   text = text:gsub("(go=go)[%d.]+", "%1N"):gsub("(go_plugin=v)[%d.]+", "%1N")
-  return (text:gsub("on %S+ %(API [%d.]+", "on ENGINE (API N"):gsub("%f[ ]  +", "  "):gsub(" +\n", "\n"))
+  text = text:gsub("on %S+ %(API [%d.]+", "on ENGINE (API N"):gsub("%f[ ]  +", "  "):gsub(" +\n", "\n")
+  return (text:gsub("(ready  N s)  %S+  %S+  %S+", "%1  CPU  MEMORY  PIDS"))
 end
 
 ---@param shown string of the README

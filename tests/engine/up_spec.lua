@@ -25,7 +25,7 @@ describe("gantry up", function()
     local first = place:await_state("kv", "ready")
     assert.are.same({ 1, 0, "gantry-test-kv:latest" }, { first.generation, first.restarts, first.image })
     assert.are.equal(place.runtime_dir .. "/kv.sock", first.address.string)
-    assert.matches("\nkv +ready +%S+ +0 +gantry%-test%-kv:%S+ +%-\n", place:run("ps").stdout)
+    assert.matches("\nkv +ready +%S+ +%d+%.%d%% +%d%S+B +%d+ +0 +gantry%-test%-kv:%S+ +%-\n", place:run("ps").stdout)
 
     assert.are.equal("kv: stopped: asked for\n", place:run("stop", "kv").stdout)
     assert.are.same({}, place:containers())

@@ -293,6 +293,24 @@ describe("on " .. matrix.engine, function()
     assert.are.same({ "signal", "KILL", 137, false }, { exit.cause, exit.signal, exit.code, exit.requested })
   end)
 
+  case("statistics", function()
+    local plugin <close> = assert(launch(policy { memory = "256MiB" }))
+    local stats, err = plugin:stats()
+    if not stats then
+      assert.are.equal("STATS_UNKNOWN", err.code, tostring(err))
+      assert.are.equal("none", assert(engine:info()).CgroupDriver)
+      return skip(err.message)
+    end
+    plugin.cgroup = false
+    local told = assert(plugin:stats())
+    assert.are.same({ "cgroup", "engine" }, { stats.source, told.source })
+    for _, one in ipairs { stats, told } do
+      assert.are.equal(256 * 1024 * 1024, one.memory_limit_bytes, one.source)
+      assert.is_true(one.memory_bytes > 0 and one.memory_bytes < one.memory_limit_bytes, one.source)
+    end
+    assert.is_true(0 < stats.cpu_seconds and stats.cpu_seconds <= told.cpu_seconds)
+  end)
+
   case("events", function()
     task.run(function()
       local followed = deaths.new(engine, { [LABEL.owner] = ownership.owner() })

@@ -45,7 +45,8 @@ away "$root/deb/usr/bin/gantry" check "$root/deb/usr/share/gantry/policies/demo.
 diff <(cd "$source/policies" && find . -name '*.lua' ! -name '*_test.lua' | sort) \
   <(cd "$root/deb/usr/share/gantry/policies" && find . -type f | sort) || fail "the package has other policies than the tree"
 use "$root/deb/usr/share/lua/5.4" "$root/deb/usr/lib/lua/5.4"
-for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua \
+for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua gantry/prometheus/alerts.yml \
+  gantry/prometheus/dashboard.json \
   bash-completion/completions/gantry zsh/vendor-completions/_gantry fish/vendor_completions.d/gantry.fish; do
   [ -s "$root/deb/usr/share/$file" ] || [ -s "$root/deb/usr/share/$file.gz" ] || fail "the package has no $file"
 done

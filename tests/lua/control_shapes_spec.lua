@@ -8,10 +8,12 @@ local core_http = require "gantry.core.http"
 local json = require "gantry.json"
 local metrics = require "gantry.control.metrics"
 local routes = require "gantry.control.routes"
+local stats = require "gantry.supervisor.stats"
 
 local GOOD = {
   ps = { plugins = { { name = "kv", state = "ready", uptime = 5, restarts = 1, image = "kv", next_start = 3,
-    last_exit = { text = "exit 1", requested = false } } } },
+    last_exit = { text = "exit 1", requested = false }, generation = 2, stats = { clock = 1.5, cpu_seconds = 1,
+      memory_bytes = 1, memory_limit_bytes = 2, restarts_by_cause = { oom = 1 }, health_failures = 1 } } } },
   why = { entries = { { time = 5, kind = "exit", text = "x" } } },
   stop = { name = "kv", state = "stopped", address = { string = "/x" }, detail = "y" },
   reload = { plugins = { { name = "kv" } }, findings = { "x" } },
@@ -99,6 +101,7 @@ describe("a control request", function()
 
   local function supervisor()
     local one = { name = 'k"v\\\n', state = "ready", restart = { generation = 1, restarts = 0 },
+      counts = stats.counts { ['o"m'] = 1 },
       log = { first = 1, last_lines = function() return { { line = "\xff", time = 1, stream = "stdout" } } end } }
     return { units = { one }, pacing = { under_way = 0, limit = 1 }, find = function(_, name)
       if name == "kv" then return one end
@@ -131,6 +134,8 @@ describe("a control request", function()
   end)
 
   it("of metrics gets names that end no line and no label", function()
-    assert.is_truthy(metrics.text(supervisor()):find('gantry_plugin_ready{plugin="k\\"v\\\\\\n"} 1\n', 1, true))
+    local text = metrics.text(supervisor())
+    assert.is_truthy(text:find('gantry_plugin_ready{plugin="k\\"v\\\\\\n"} 1\n', 1, true))
+    assert.is_truthy(text:find('gantry_plugin_restarts_total{plugin="k\\"v\\\\\\n",cause="o\\"m"} 1\n', 1, true))
   end)
 end)

@@ -133,7 +133,14 @@ local function new_plugin(world, container, config, options)
   plugin = setmetatable({ world = world, name = container.name, config = config, container = container.Id,
     container_name = container.Id, root = world.directory, ready_ms = 1, protocol = "grpc", protocol_version = 1,
     address = { network = "unix", string = "/r/x.sock" }, ended = world.modules.task.event(), options = options,
-    engine = { inspect = function() return { State = { Paused = container.paused or false } } end },
+    engine = { endpoint = { name = "fake" },
+      inspect = function() return { State = { Paused = container.paused or false } } end,
+      info = function() return {} end,
+      stats = function()
+        local ok, err = world:call "stats"
+        return ok and { memory_stats = { usage = 1000, limit = 5000, stats = { inactive_file = 100 } },
+          cpu_stats = { cpu_usage = { total_usage = 2e9 // 1 | 0 } }, pids_stats = { current = 3, limit = 0 } }, err
+      end },
     connection = { health = function()
       world.modules.task.sleep(0.01)
       if not container.sick and not container.paused then return true end

@@ -205,7 +205,7 @@ describe("a record", function()
       last_exit = { cause = "oom", code = 137, signal = "KILL", limit = 1 << 26, error = "e", uptime = 0.5,
         generation = 3, requested = false, time = 5 },
       decision = { action = "restart", reason = "r", place = "kv.lua:1", delay = 0.1, generation = 3 },
-      journal = { { time = 1, kind = "exit", text = "t" } } })))
+      restarts = { signal = 3 }, journal = { { time = 1, kind = "exit", text = "t" } } })))
   end
 
   ---Uses a record as a supervisor does.
@@ -222,6 +222,7 @@ describe("a record", function()
     end
     local decision = decider.decide(restart_asker.of_config { restart = rule, image = "x" }, state,
       { cause = "exit", code = 1 }, 101)
+    one.counts:restarted "signal"
     local said = one.last_exit and restart_text.exit_short(one.last_exit)
     return generation .. restart_text.decision(decision) .. restart_text.changes(state.changes, {}) .. (said or "")
       .. (one.decision and one.decision.reason or "")

@@ -15,9 +15,17 @@ local maybe_text, maybe_seconds = optional(text), optional(types.number())
 -- What os.date can tell: up to the end of the year 9999.
 local time = types.integer { min = 0, max = 253402300799 }
 
+local amount, size = optional(types.number { min = 0 }), count
+
+local stats = object { source = maybe_text, clock = optional(types.number()), cpu_seconds = amount, cpu_share = amount,
+  memory_bytes = size, memory_limit_bytes = size, pids = count, pids_limit = count, handshake_seconds = amount,
+  ready_seconds = amount, restarts_by_cause = optional(types.map(types.integer { min = 0 })), health_checks = count,
+  health_failures = count, health_seconds = amount, output_bytes = size, calls = count, calls_failed = count }
+
 local plugin = object {
   name = text, state = text, detail = maybe_text, image = maybe_text, uptime = maybe_seconds,
-  next_start = maybe_seconds, restarts = count, address = optional(object { network = text, string = text }),
+  next_start = maybe_seconds, restarts = count, generation = count, stats = optional(stats),
+  address = optional(object { network = text, string = text }),
   last_exit = optional(object { text = maybe_text, error = maybe_text, requested = optional(types.boolean()) }),
 }
 

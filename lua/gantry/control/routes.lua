@@ -87,7 +87,7 @@ end
 
 ---What can be done with one plugin: method and the last part of the path.
 local OF_PLUGIN = {
-  ["GET "] = function(_, one) return view.of(one) end,
+  ["GET "] = function(_, one, request) return view.list({ one }, flag(request, "stats"))[1] end,
   ["GET logs"] = logs, ["GET why"] = function(_, one) return why(one.name, one.journal, one.state) end,
   ["POST start"] = act "start", ["POST stop"] = act "stop", ["POST restart"] = act "restart",
 }
@@ -117,8 +117,8 @@ local TOP = {
     local engine = supervisor.engine
     return { version = version, directory = supervisor.directory, engine = engine and engine.endpoint.name }
   end,
-  ["GET /v1/plugins"] = function(supervisor)
-    return { plugins = json.array(view.all(supervisor)), waits_for = supervisor:waits_for() }
+  ["GET /v1/plugins"] = function(supervisor, request)
+    return { plugins = json.array(view.all(supervisor, flag(request, "stats"))), waits_for = supervisor:waits_for() }
   end,
   ["GET /v1/metrics"] = function(supervisor) return metrics.text(supervisor) end,
   ["GET /v1/events"] = function(supervisor, request)

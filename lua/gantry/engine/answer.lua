@@ -42,6 +42,8 @@ answer.types = {
     SecurityOptions = maybe_texts, ServerVersion = maybe_text, DefaultRuntime = maybe_text,
     CgroupDriver = maybe_text, CgroupVersion = maybe_text, DockerRootDir = maybe_text,
   },
+  stats = object { read = maybe_text, cpu_stats = optional(object { cpu_usage = optional(object {}) }),
+    memory_stats = optional(object { stats = optional(object {}) }), pids_stats = optional(object {}) },
   waited = object { StatusCode = exit_code },
   version = object { MinAPIVersion = text, ApiVersion = text },
   event = object { Action = text, Actor = object { ID = id, Attributes = types.strings() } },

@@ -398,6 +398,15 @@ function Docker:inspect(id)
   return found, err
 end
 
+---What a container uses, now; an engine takes a second or two to say it.
+---@param id string
+---@return table? stats as the engine gives them
+---@return gantry.Error?
+function Docker:stats(id)
+  return self:call("GET", "/containers/" .. id .. "/stats?stream=false&one-shot=true",
+    { action = "read the statistics of container " .. id:sub(1, 12), type = TYPES.stats })
+end
+
 ---@param id string
 ---@param signal string such as "TERM"
 ---@return boolean? sent false when it was not running or is gone

@@ -4,6 +4,7 @@
 --- the output, the answer to a wait for the end, and the process itself. Whoever hands it over has the engine's client
 --- for no longer than that, but for an engine behind TLS: see resident.lua.
 
+local cgroup = require "gantry.plugin.cgroup"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local face = require "gantry.face"
@@ -69,23 +70,13 @@ function Connections:inspect()
   return self:ask("inspect the container", self.engine.inspect)
 end
 
----Whether a process is the container's: a number that an engine on another machine gave is anybody's here.
----@param pid integer
----@param id string
----@return boolean
-local function is_of_container(pid, id)
-  local file <close> = io.open(("/proc/%d/cgroup"):format(pid), "r")
-  local text = file and file:read("a")
-  return text ~= nil and text:find(id, 1, true) ~= nil
-end
-
 ---Hands over the container's process, whose end then needs nobody to tell of it, where it is on this machine.
 ---@param inspected table
 ---@return boolean? ok, gantry.Error? err
 function connections.hand_over_process(inspected)
   local state, pid = inspected.State, inspected.State.Pid or 0
   local descriptor = pid > 0 and core.system.process(pid) or -1
-  if descriptor >= 0 and not is_of_container(pid, inspected.Id) then
+  if descriptor >= 0 and not cgroup.has(pid, inspected.Id) then
     core.system.close(descriptor)
     descriptor = -1
   end

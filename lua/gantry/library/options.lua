@@ -20,6 +20,7 @@ options.SUPERVISE = { directory = "string", engine = "string table", control = "
   control_group = "string", control_descriptor = "number", state_dir = "string", runtime_dir = "string",
   log_dir = "string", policy_process = "table", on_event = "function", on_lines = "function", on_state = "function",
   on_started = "function", on_waiting = "function", fault_point = "string" }
+options.PLUGINS = { stats = "boolean" }
 
 ---@param known gantry.OptionTypes
 ---@return string[]

@@ -7,6 +7,7 @@ local control = require "gantry.control"
 local core = require "gantry.core"
 local engines = require "gantry.engine"
 local errors = require "gantry.base.errors"
+local given = require "gantry.library.options"
 local log_files = require "gantry.supervisor.log_files"
 local paths = require "gantry.supervisor.paths"
 local supervisor = require "gantry.supervisor"
@@ -195,9 +196,10 @@ function Supervision:tell(kind, text)
 end
 
 ---All plugins, as `gantry ps --json` shows them, by name.
+---@param options { stats: boolean? }? stats: also what they use, for which an engine may have to be waited for
 ---@return gantry.PluginView[]
-function Supervision:plugins()
-  return view.all(self.supervisor)
+function Supervision:plugins(options)
+  return view.all(self.supervisor, given.check(options, given.PLUGINS, "supervised:plugins").stats)
 end
 
 ---@param self gantry.Supervision

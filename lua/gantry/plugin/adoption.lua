@@ -19,6 +19,7 @@ local adoption = {}
 ---@field certificate { certificate: string, key: string }? ours, of AutoMTLS
 ---@field stopping boolean? whether it was being stopped
 ---@field ready_ms number?
+---@field handshake_ms number?
 
 ---@param plugin gantry.Plugin
 ---@param facts gantry.AdoptionFacts
@@ -77,6 +78,7 @@ function adoption.run(plugin, facts)
     return nil, err, ended
   end
   plugin.directory, plugin.root, plugin.ready_ms = directory, facts.root, facts.ready_ms or 0
+  plugin.handshake_ms = facts.handshake_ms
   local image = plugin.inspected.Config and plugin.inspected.Config.Image
   plugin.reference, plugin.image = image, { Id = plugin.inspected.Image }
   local ok

@@ -116,6 +116,16 @@ local function prepare(plugin, path, request)
   return { path = method.path, bytes = bytes, method = method }
 end
 
+---Counts a call that failed, and explains why.
+---@param plugin gantry.Plugin
+---@param path string
+---@param err gantry.Error
+---@return gantry.Error
+local function failed(plugin, path, err)
+  plugin.calls_failed = plugin.calls_failed + 1
+  return explain(plugin, path, err)
+end
+
 ---@param options gantry.CallOptions?
 ---@param timeout number?
 ---@return gantry.CallOptions
@@ -137,8 +147,9 @@ function calls.call(plugin, path, request, options)
     return nil, errors.new("METHOD_STREAMS", ("call %s: it answers with any number of messages; use plugin:stream")
       :format(method.path))
   end
+  plugin.calls_made = plugin.calls_made + 1
   local reply, failure = plugin.connection:unary(prepared.path, prepared.bytes, with_timeout(options, CALL_TIMEOUT))
-  if not reply then return nil, explain(plugin, prepared.path, failure) end
+  if not reply then return nil, failed(plugin, prepared.path, failure) end
   if not method then return reply end
   return reader(method)(reply)
 end
@@ -154,9 +165,10 @@ function calls.stream(plugin, path, request, options)
     return stream.open(function() return nil, err end)
   end
   local method = prepared.method
+  plugin.calls_made = plugin.calls_made + 1
   return plugin.connection:stream(prepared.path, prepared.bytes, with_timeout(options), {
     convert = method and reader(method),
-    explain = function(failure) return explain(plugin, prepared.path, failure) end,
+    explain = function(failure) return failed(plugin, prepared.path, failure) end,
   })
 end
 

@@ -24,12 +24,14 @@ local output = later "gantry.plugin.output"
 local removal = require "gantry.plugin.removal"
 local retry = require "gantry.task.retry"
 local socket_directory = require "gantry.place.socket_directory"
+local stats = require "gantry.plugin.stats"
 local task = require "gantry.task"
+local ways = require "gantry.plugin.ways_to_end"
 
 local plugin = {}
 
--- Seconds: for an engine that refuses a signal; a killed container's end; an engine that is away.
-local EXIT_TIMEOUT <const>, KILL_TIMEOUT <const>, ENGINE_TIMEOUT <const> = 2, 10, 60
+-- Seconds that an engine may be away.
+local ENGINE_TIMEOUT <const> = 60
 local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 2
 
 ---@class gantry.Plugin
@@ -40,6 +42,7 @@ local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 2
 ---@field address { network: string, string: string }? where hosts reach it
 ---@field protocol string? "grpc" or "netrpc"
 ---@field protocol_version integer?
+---@field handshake_ms number? milliseconds from launch to the handshake
 ---@field ready_ms number? milliseconds from launch to ready
 ---@field exit gantry.Exit? how it ended
 ---@field rpc table its services: plugin.rpc.Service:Method { … }
@@ -66,7 +69,7 @@ Plugin.__index = Plugin
 local function new(config, options)
   local self = setmetatable({
     name = launch.name(config, options), config = config, options = options, engine = options.engine,
-    state = "launching", ended = task.event(), began = core.loop.clock(),
+    state = "launching", ended = task.event(), began = core.loop.clock(), calls_made = 0, calls_failed = 0,
   }, Plugin)
   self.rpc = calls.proxy(self)
   return self
@@ -291,37 +294,6 @@ function Plugin:kill(signal)
   return self.engine:kill(self.container, signal or "TERM")
 end
 
----One of the ways to tell a plugin to end.
----@param how "Shutdown"|string the name or number of a signal
----@param timeout number seconds
----@return boolean ended, gantry.Error? err where it could not be told
-function Plugin:end_by(how, timeout)
-  self:event("stopping", { how = how })
-  if how == "Shutdown" then return self.connection:shutdown(timeout) and self:ends_within(timeout) end
-  self.killing = self.killing or how == "SIGKILL"
-  local sent, err = self.engine:kill(self.container, (how:gsub("^SIG", "")))
-  -- An engine that refuses a signal is not waited for as long as a plugin that was told.
-  if self:ends_within(sent == nil and EXIT_TIMEOUT or timeout) then return true end
-  return (sent == nil or how == "SIGKILL") and self:ended_before_its_output(), err
-end
-
----The signal that tells it to end, as the policy or the image has it.
----@return string
-function Plugin:stop_signal()
-  local inner = self.inspected and self.inspected.Config or self.image and self.image.Config or {}
-  local named = self.config.stop_signal or inner.StopSignal
-  return type(named) == "string" and named ~= "" and named or "SIGTERM"
-end
-
----Asks the engine for an end that the stream has not told of: its own waits behind output that nobody reads, or that is
----more than was read by now.
----@return boolean ended
-function Plugin:ended_before_its_output()
-  local ended = task.deadline(EXIT_TIMEOUT + KILL_TIMEOUT, read_exit, self)
-  if ended then task.shield(self.finish, self, ended) end
-  return ended ~= nil
-end
-
 ---Stops the plugin in order: it is asked to end, then told, then killed; each gets its time. Ends when container and
 ---socket directory are gone. Stopping what has ended or is being stopped waits for that end.
 ---@param options { at_once: boolean? }? at_once leaves out asking and telling
@@ -335,14 +307,14 @@ function Plugin:stop(options)
   self.state, self.stop_error = "stopping", nil
   self:resume_output()
   if not at_once and not again then
-    if self.connection and self:end_by("Shutdown", grace) or self:end_by(self:stop_signal(), grace) then
+    if self.connection and ways.end_by(self, "Shutdown", grace) or ways.end_by(self, ways.signal(self), grace) then
       return self.ended:wait()
     end
   end
-  local ended, err = self:end_by("SIGKILL", KILL_TIMEOUT)
+  local ended, err = ways.end_by(self, "SIGKILL", ways.KILL_TIMEOUT)
   if ended then return self.ended:wait() end
   local reason = err and err.message
-    or ("the engine did not report an end within %d s of SIGKILL"):format(KILL_TIMEOUT)
+    or ("the engine did not report an end within %d s of SIGKILL"):format(ways.KILL_TIMEOUT)
   self.stop_error = errors.new("STOP_FAILED", ("stop plugin '%s': %s; it runs on"):format(self.name, reason),
     { status = err and err.status, cause = err })
   return nil, self.stop_error
@@ -474,6 +446,16 @@ end
 function Plugin:describe()
   return { name = self.name, protocol = self.protocol, protocol_version = self.protocol_version, address = self.address,
     container = self.container, ready_ms = math.floor(self.ready_ms + 0.5) }
+end
+
+---What it uses and has done: CPU time, memory, processes, the time of its start, output, calls. The engine is asked
+---only where the container's cgroup is not on this machine.
+---@return gantry.Stats? stats
+---@return gantry.Error? err STATS_UNKNOWN where the engine keeps no account of it
+function Plugin:stats()
+  check_open(self)
+  local usage, err = stats.usage(self)
+  return usage and stats.complete(self, usage), err
 end
 
 function Plugin:__close()

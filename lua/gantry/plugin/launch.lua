@@ -299,6 +299,7 @@ end
 ---Starts the container, beside the wait for the handshake: its process runs before the engine has answered.
 local function start(plugin)
   local began = core.loop.clock()
+  plugin.run_since = began
   plugin.started = task.event()
   task.detach(function()
     local ok, err = plugin.engine:start(plugin.container)
@@ -360,7 +361,7 @@ local function await_handshake(plugin)
       return await_handshake(plugin)
     end
     if not shake then return nil, err end
-    plugin.handshake = shake
+    plugin.handshake, plugin.handshake_ms = shake, (core.loop.clock() - plugin.began) * 1000
     return true
   end
   if not what then

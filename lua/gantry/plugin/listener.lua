@@ -19,7 +19,8 @@ end
 
 ---Whether somebody listens there.
 ---@param address { network: string, address: string }
----@return boolean? listens, gantry.Error? err
+---@return integer|boolean|nil listens of a Unix socket the process, 0 where that cannot be told
+---@return gantry.Error? err
 function listener.dial(address)
   if address.network == "tcp" then return core.handshake.dial_tcp(address.address) end
   return core.system.dial(address.address)

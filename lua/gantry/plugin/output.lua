@@ -17,6 +17,7 @@ local ENGINE_ERROR_BYTES <const> = 4 * 1024
 ---@field handshake_line string? the first line of standard output
 ---@field handshake_overlong boolean? it did not end within the limit
 ---@field engine_error string? what the engine itself said in the stream
+---@field bytes integer that came, without the handshake's line
 local Output = {}
 Output.__index = Output
 
@@ -24,7 +25,7 @@ Output.__index = Output
 --- `on_handshake` all that comes is output
 ---@return gantry.Output
 function output.new(handlers)
-  local self = setmetatable({ handlers = handlers, tail = {} }, Output)
+  local self = setmetatable({ handlers = handlers, tail = {}, bytes = 0 }, Output)
   if not handlers.on_handshake then self.handshake_line = "" end
   self:reset()
   return self
@@ -47,6 +48,7 @@ end
 ---@param bytes string
 function Output:emit(stream, bytes)
   if bytes == "" then return end
+  self.bytes = self.bytes + #bytes
   self.tail[stream] = self.tail[stream] or {}
   keep(self.tail[stream], bytes)
   if self.handlers.on_output then self.handlers.on_output(stream, bytes) end

@@ -69,7 +69,10 @@ function generation.launch_options(unit, release)
     keeps_container = true, deaths = unit.supervisor.deaths,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
     on_step = function(step) unit.supervisor:fault_point(unit, step) end,
-    on_output = function(stream, bytes) guard.call(unit, unit.output.feed, unit.output, stream, bytes) end,
+    on_output = function(stream, bytes)
+      unit.counts.output_bytes = unit.counts.output_bytes + #bytes
+      guard.call(unit, unit.output.feed, unit.output, stream, bytes)
+    end,
     on_event = function(kind, fields)
       if EVENTS[kind] then guard.call(unit, EVENTS[kind], unit, fields, release) end
     end,
@@ -94,6 +97,7 @@ local function became_ready(unit, plugin)
   unit.supervisor:fault_point(unit, "ready")
   unit.live = record.live_of(plugin, unit.running)
   unit.ready_since = unit.supervisor.clock()
+  unit.counts:launched(plugin)
   unit:note("ready", ("%s, protocol %d, %s:%s, after %.0f ms"):format(plugin.protocol, plugin.protocol_version or 0,
     plugin.address.network, plugin.address.string, plugin.ready_ms))
   unit:enter "ready"
@@ -176,7 +180,8 @@ local function await_end(unit)
   }
   if checks then
     watches[3] = function()
-      return "unhealthy", health.watch(plugin, checks, function(content) unit:note("health", content) end)
+      return "unhealthy", health.watch(plugin, checks, function(content) unit:note("health", content) end,
+        function(...) unit.counts:checked(...) end)
     end
   end
   return select(2, task.first(table.unpack(watches)))
@@ -216,6 +221,7 @@ end
 ---@param unit gantry.Unit
 local function plugin_is_gone(unit)
   unit.dead = unit.plugin
+  unit.counts:ended(unit.plugin)
   unit.plugin, unit.live, unit.ready_since, unit.away = nil, nil, nil, nil
   guard.call(unit, unit.output.finish, unit.output)
 end

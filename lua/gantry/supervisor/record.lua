@@ -4,6 +4,7 @@
 
 local floors = require "gantry.restart.floors"
 local policies = require "gantry.supervisor.policies"
+local stats = require "gantry.supervisor.stats"
 local version = require "gantry.base.version"
 
 local record = {}
@@ -15,7 +16,7 @@ local record = {}
 ---@return table
 function record.live_of(plugin, running)
   return { container = plugin.container, root = plugin.root, ready = true, ready_ms = plugin.ready_ms,
-    image_id = plugin.image and plugin.image.Id, policy = running }
+    handshake_ms = plugin.handshake_ms, image_id = plugin.image and plugin.image.Id, policy = running }
 end
 
 -- FNV-1a, 64 bits.
@@ -59,7 +60,8 @@ end
 function record.of(unit)
   return { policy = unit.policy.path, wanted = unit.wanted, verdict = unit.verdict, restart = unit.restart,
     due = unit.due, automatic = unit.automatic, live = unit.live, last_exit = unit.last_exit, decision = unit.decision,
-    journal = unit.journal.entries, corpses = #unit.corpses > 0 and unit.corpses or nil }
+    restarts = next(unit.counts.restarts) and unit.counts.restarts or nil, journal = unit.journal.entries,
+    corpses = #unit.corpses > 0 and unit.corpses or nil }
 end
 
 ---Time that passed since the record was written, where the monotonic clock began anew: by the wall clock, which may
@@ -83,6 +85,7 @@ function record.restore(unit, saved)
   unit.last_exit = type(saved.last_exit) == "table" and saved.last_exit or nil
   unit.decision = type(saved.decision) == "table" and saved.decision or nil
   unit.corpses = saved.corpses or {}
+  unit.counts = stats.counts(saved.restarts)
   -- What ran before this boot of the machine ended with the one before.
   unit.rebooted = type(saved.boot) == "string" and saved.boot ~= unit.supervisor.store.boot
   settle_clock(unit.restart, saved, unit.supervisor.store.boot)

@@ -95,7 +95,7 @@ end
 ---@return gantry.AdoptionFacts
 local function recorded_facts(unit)
   local facts = facts_of(unit, unit.live.container, unit.live.root)
-  facts.stopping, facts.ready_ms = unit.live.stopping, unit.live.ready_ms
+  facts.stopping, facts.ready_ms, facts.handshake_ms = unit.live.stopping, unit.live.ready_ms, unit.live.handshake_ms
   return facts
 end
 
@@ -231,6 +231,7 @@ local function adopt(unit, facts)
   if not state.ready_at then decider.ready(state, unit.supervisor.clock()) end
   unit.plugin, unit.live = plugin, record.live_of(plugin, unit.running)
   unit.ready_since = unit.supervisor.clock()
+  unit.counts:take_start(plugin)
   unit:note("adopt", ("generation %d, container %s"):format(state.generation, plugin.container:sub(1, 12)))
   unit:lost_output("no supervisor watched: output of that time is lost here")
   unit:enter "ready"

@@ -21,6 +21,7 @@ local retry = require "gantry.task.retry"
 local ring = require "gantry.supervisor.ring"
 local takeover = require "gantry.supervisor.takeover"
 local site = require "gantry.policy.site"
+local stats = require "gantry.supervisor.stats"
 local task = require "gantry.task"
 local text = require "gantry.restart.text"
 
@@ -54,6 +55,7 @@ local SHORTEST_DELAY <const> = 0.001
 ---@field turned gantry.Event set, and replaced, whenever its state changes
 ---@field down gantry.Event set while it is at rest
 ---@field refusal gantry.Event set, and replaced, whenever the engine refuses to stop it
+---@field counts gantry.Counts
 local Unit = {}
 Unit.__index = Unit
 
@@ -66,7 +68,7 @@ function unit.new(supervisor, policy, saved)
     supervisor = supervisor, name = policy.name, policy = policy, config = policy.config, state = "adopting",
     wanted = "up", restart = decider.new_state(), journal = journal.new(saved and saved.journal),
     changed = task.event(), turned = task.event(), down = task.event(), refusal = task.event(), requests = {},
-    asked = 0, removals = 0, corpses = {},
+    asked = 0, removals = 0, corpses = {}, counts = stats.counts(),
   }, Unit)
   self.log = ring.new(function(...) guard.call(self, ...) end)
   self.output = line_splitter.new(function(stream, lines) supervisor:take_lines(self, stream, lines) end)
@@ -177,21 +179,23 @@ function Unit:decide(exit)
   self:note("decision", text.decision(decision))
   self.decision = { action = decision.action, reason = decision.reason, place = decision.place, delay = decision.delay,
     generation = exit.generation }
-  if decision.action ~= "keep" then self:carry_out(decision, self.asked ~= asked) end
+  if decision.action ~= "keep" then self:carry_out(decision, exit, self.asked ~= asked) end
   self:save()
   hook.after(self, exit, decision)
   return decision
 end
 
 ---@param decision gantry.Decision
+---@param exit gantry.End
 ---@param overruled boolean
-function Unit:carry_out(decision, overruled)
+function Unit:carry_out(decision, exit, overruled)
   self.due, self.automatic = nil, false
   if overruled then
     self:note("state", "overruled by what was asked for since")
   elseif decision.action == "restart" then
     self.due = self.restart.clock + decision.delay
     self.automatic = decision.automatic
+    self.counts:restarted(exit.cause)
   elseif decision.automatic then
     self.verdict = decision.action == "fail" and "failed" or "ended"
   end

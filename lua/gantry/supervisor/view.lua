@@ -3,6 +3,7 @@
 --- supervisor/view.lua: a unit as programs and people see it from outside.
 
 local attach = require "gantry.plugin.attach"
+local stats = require "gantry.supervisor.stats"
 local what_runs = require("gantry.config").what_runs
 local text = require "gantry.restart.text"
 
@@ -56,10 +57,12 @@ end
 ---@field trouble string? what of the engine's holds it up
 ---@field corpses integer? dead containers that the engine does not let be removed
 ---@field last_exit table? cause, code, signal, error, limit, uptime, generation, requested, time, and text for people
+---@field stats gantry.SupervisedStats? where they were asked for
 
 ---@param one gantry.Unit
+---@param figures gantry.SupervisedStats?
 ---@return gantry.PluginView for JSON
-function view.of(one)
+function view.of(one, figures)
   local plugin, config = one.plugin, one.generation_config or one.config
   local due = one.state == "backoff" and one.due and math.max(0, one.due - one:clock()) or nil
   local exit = one.last_exit
@@ -70,7 +73,7 @@ function view.of(one)
     address = plugin and plugin.address, protocol = plugin and plugin.protocol,
     protocol_version = plugin and plugin.protocol_version, memory = config.memory,
     uptime = one.ready_since and one.supervisor.clock() - one.ready_since, next_start = due, detail = detail(one),
-    trouble = trouble(one),
+    trouble = trouble(one), stats = figures,
     corpses = #one.corpses > 0 and #one.corpses or nil,
     last_exit = exit and { cause = exit.cause, code = exit.code, signal = exit.signal, error = exit.error,
       limit = exit.limit, uptime = exit.uptime, generation = exit.generation, requested = exit.requested,
@@ -79,12 +82,28 @@ function view.of(one)
 end
 
 ---@param supervisor gantry.Supervisor
----@return gantry.PluginView[] sorted by name
-function view.all(supervisor)
+---@return gantry.Unit[] sorted by name
+function view.units(supervisor)
   local list = {}
-  for _, one in pairs(supervisor.units) do list[#list + 1] = view.of(one) end
+  for _, one in pairs(supervisor.units) do list[#list + 1] = one end
   table.sort(list, function(left, right) return left.name < right.name end)
   return list
+end
+
+---@param units gantry.Unit[]
+---@param with_stats boolean? whether with their figures, which may have to be waited for
+---@return gantry.PluginView[]
+function view.list(units, with_stats)
+  local figures, list = with_stats and stats.of(units) or {}, {}
+  for i, one in ipairs(units) do list[i] = view.of(one, figures[one]) end
+  return list
+end
+
+---@param supervisor gantry.Supervisor
+---@param with_stats boolean?
+---@return gantry.PluginView[] sorted by name
+function view.all(supervisor, with_stats)
+  return view.list(view.units(supervisor), with_stats)
 end
 
 return view

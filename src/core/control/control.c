@@ -58,7 +58,7 @@ int gantry_control_listen(const char *path, mode_t mode, gid_t group, int *fd, s
 
     if (gantry_unix_address(path, &address, err) < 0)
         return -1;
-    reason = gantry_unix_probe(&address);
+    reason = gantry_unix_probe(&address, NULL);
     if (reason == 0 || reason == EAGAIN)
         return gantry_fail(err, "CONTROL_BUSY", "another gantry up serves the control socket %s; name another one",
                            path);

@@ -120,7 +120,7 @@ static int probe_socket(const char *path)
     struct sockaddr_un address;
     struct gantry_error too_long; /* refused when the client was made */
 
-    return gantry_unix_address(path, &address, &too_long) < 0 ? ENAMETOOLONG : gantry_unix_probe(&address);
+    return gantry_unix_address(path, &address, &too_long) < 0 ? ENAMETOOLONG : gantry_unix_probe(&address, NULL);
 }
 
 static void describe_connect(struct gantry_http_request *request)

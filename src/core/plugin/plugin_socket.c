@@ -72,7 +72,7 @@ int gantry_plugin_socket_check(const char *directory, const char *path, struct g
     return 0;
 }
 
-int gantry_plugin_socket_dial(const char *path, struct gantry_error *err)
+int gantry_plugin_socket_dial(const char *path, pid_t *listener, struct gantry_error *err)
 {
     struct sockaddr_un address;
     int fd = -1;
@@ -80,7 +80,7 @@ int gantry_plugin_socket_dial(const char *path, struct gantry_error *err)
 
     if (gantry_plugin_socket_open(path, &fd, &address, err) < 0)
         return -1;
-    reason = gantry_unix_probe(&address);
+    reason = gantry_unix_probe(&address, listener);
     close(fd);
     if (reason != 0 && reason != EAGAIN) /* a full queue has an owner, too */
         return gantry_fail_errno(err, reason, "DIAL_FAILED", "connect to %s", path);

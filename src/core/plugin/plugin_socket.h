@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 /* Opens the socket at `path` (O_PATH), where it is one and no link, and gives an address that leads to just that inode
@@ -22,8 +23,9 @@ GANTRY_API int gantry_plugin_socket_open(const char *path, int *fd, struct socka
  * elsewhere, else as gantry_plugin_socket_open does. */
 int gantry_plugin_socket_check(const char *directory, const char *path, struct gantry_error *err);
 
-/* Whether somebody listens on the socket at `path`. Never waits; the connection is dropped at once. Fails with
- * DIAL_FAILED, else as gantry_plugin_socket_open does. */
-int gantry_plugin_socket_dial(const char *path, struct gantry_error *err);
+/* Whether somebody listens on the socket at `path`, and which process: `listener` is 0 where that is in another view of
+ * processes, or has a full queue. Never waits; the connection is dropped at once. Fails with DIAL_FAILED, else as
+ * gantry_plugin_socket_open does. */
+int gantry_plugin_socket_dial(const char *path, pid_t *listener, struct gantry_error *err);
 
 #endif

@@ -143,18 +143,10 @@ pid_t gantry_mounts_listener(const char *socket_path)
 {
     struct sockaddr_un address;
     struct gantry_error err;
-    struct ucred peer = {.pid = 0};
-    socklen_t size = sizeof peer;
-    int fd;
+    pid_t listener = 0;
 
     if (gantry_unix_address(socket_path, &address, &err) < 0)
         return 0;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return 0;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        peer.pid = 0;
-    close(fd);
-    return peer.pid;
+    gantry_unix_probe(&address, &listener);
+    return listener;
 }

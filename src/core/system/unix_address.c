@@ -19,15 +19,21 @@ int gantry_unix_address(const char *path, struct sockaddr_un *address, struct ga
     return 0;
 }
 
-int gantry_unix_probe(const struct sockaddr_un *address)
+int gantry_unix_probe(const struct sockaddr_un *address, pid_t *listener)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct ucred peer = {.pid = 0};
+    socklen_t size = sizeof peer;
     int reason = 0;
 
     if (fd < 0)
         return errno;
     if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0)
         reason = errno;
+    else if (listener != NULL && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        peer.pid = 0;
+    if (listener != NULL)
+        *listener = peer.pid;
     close(fd);
     return reason;
 }

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 
+#include <sys/types.h>
 #include <sys/un.h>
 
 /* The most bytes of a socket's path. */
@@ -15,7 +16,8 @@
 GANTRY_API int gantry_unix_address(const char *path, struct sockaddr_un *address, struct gantry_error *err);
 
 /* Whether a stream socket listens there: connects to it, without waiting, and hangs up at once. Returns 0, or the errno
- * that says why not; EAGAIN where one does whose queue is full. */
-GANTRY_API int gantry_unix_probe(const struct sockaddr_un *address);
+ * that says why not; EAGAIN where one does whose queue is full. `listener`, which may be NULL, gets the process that
+ * listens; 0 where that is in another view of processes, or was not learned. */
+GANTRY_API int gantry_unix_probe(const struct sockaddr_un *address, pid_t *listener);
 
 #endif
