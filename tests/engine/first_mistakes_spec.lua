@@ -130,7 +130,7 @@ describe("a first mistake", function()
     for _, verb in ipairs { "check", "run", "plan" } do
       local result = support.run { verb, core.system.real_path "/usr/bin/lua5.4" }
       assert.are.equal(3, result.code)
-      assert.matches("is a program, and a policy is a Lua file that names the image", result.stdout .. result.stderr, 1,
+      assert.matches("is a program, and a policy is a Lua file that names it", result.stdout .. result.stderr, 1,
         true)
     end
   end)

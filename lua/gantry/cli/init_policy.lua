@@ -49,6 +49,12 @@ local function refuse(format, ...)
   error(errors.new("USAGE", format:format(...)), 0)
 end
 
+---@param option string
+---@param value string?
+local function refuse_empty(option, value)
+  if value == "" then refuse("%s must not be empty", option) end
+end
+
 ---A value held against the schema's own rule.
 ---@param option string
 ---@param type gantry.Type
@@ -80,6 +86,7 @@ end
 local function choose_plugin(arguments)
   local given = {}
   for _, name in ipairs { "plugin", "image", "binary" } do given[#given + 1] = arguments[name] end
+  refuse_empty("--binary", arguments.binary)
   if #given > 1 then refuse "one plugin a policy: PLUGIN, --image and --binary exclude each other" end
   local plugin = given[1] or ask "Image of the plugin, or path of its binary:"
   if not plugin then refuse "say which plugin: --image IMAGE or --binary FILE" end
@@ -212,6 +219,7 @@ local function tell(facts, path, unpinned, arguments)
 end
 
 function init.run(arguments)
+  refuse_empty("--output", arguments.output)
   local facts, unpinned = gather(arguments)
   local path = arguments.output or facts.name .. ".lua"
   facts.file = path:match "[^/]*$"

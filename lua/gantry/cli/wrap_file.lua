@@ -95,6 +95,8 @@ local function check(path, status, found, force)
       .. "user, or as root"):format(status.uid))
   elseif not wrapping.has_room(path) then
     return refuse("WRAP_FOREIGN", path, "its name leaves no room for another one beside it; give it a shorter one")
+  elseif path == core.system.link_target "/proc/self/exe" then
+    return refuse("WRAP_NOT_A_PLUGIN", path, "is gantry itself, which executes what is put in a plugin's place")
   elseif not force and not has_sign(found) then
     return refuse("WRAP_NOT_A_PLUGIN", path, "nothing in it says that it is a plugin; if it is one all the same, "
       .. "add --force")

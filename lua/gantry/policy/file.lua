@@ -83,8 +83,8 @@ function file.read(path)
     return refuse("POLICY_NOT_A_FILE", path, ("is %s; a policy is one Lua file"):format(what))
   end
   if text:find "^\127ELF" then
-    return refuse("POLICY_BINARY", path, "is a program, and a policy is a Lua file that names the image with the "
-      .. 'program in it: return { image = "NAME", cookie = { KEY, VALUE } }')
+    return refuse("POLICY_BINARY", path, ("is a program, and a policy is a Lua file that names it; "
+      .. "`gantry init %s` writes one"):format(path))
   end
   local safe, unsafe = check_writers(path, status)
   if not safe then return nil, unsafe end

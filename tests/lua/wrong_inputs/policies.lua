@@ -3,18 +3,18 @@
 --- Policies that some engine, or all of them, would refuse, with what `gantry check` says. A row: the fields of a
 --- policy, then words that must occur. Where it says nothing of the command, it is `check kv.lua`, and the code 3.
 
----@class WrongInput
+---@class WrongPolicy
 ---@field [1] string fields of kv.lua, each on line 2 and later; nil where files are given
 ---@field [2] string[] words
 ---@field files table<string, string>? texts by name, instead
 ---@field without string? words that must not
----@field command string?
+---@field command string? of gantry's
 ---@field code integer?
 
 local long_name <const> = ("a"):rep(65)
 
----@type WrongInput[]
-return {
+---@type WrongPolicy[]
+local ROWS <const> = {
   -- Users and groups.
   { 'user = "a:b:c"', { "kv.lua:2: user must be USER or USER:GROUP", "'a:b:c'" } },
   { 'user = "1:"', { "user must be USER or USER:GROUP" } },
@@ -149,7 +149,7 @@ return {
     command = "check set", files = { ["set/db.lua"] = 'return { image = "db" }',
       ["set/kv.lua"] = 'return { image = "kv", name = "db" }' } },
   { nil, { "set/db.lua:1: " }, without = "no policy of this folder", command = "check set", files = {
-    ["set/db.lua"] = "retrun {}", ["set/kv.lua"] = 'return { image = "kv", after = { "db" } }' } },
+    ["set/db.lua"] = "return {", ["set/kv.lua"] = 'return { image = "kv", after = { "db" } }' } },
   { nil, { "there is a plugin 'a' already, from ./set/a.lua" }, without = "set/a.lua: there is", -- once, however named
     command = "check ./set/a.lua set", files = { ["set/a.lua"] = 'return { image = "a" }',
       ["set/b.lua"] = 'return { image = "b", name = "a" }' } },
@@ -171,3 +171,16 @@ return {
   { 'after = { "kv" }', { "kv.lua:2: after: 'kv' is this plugin itself" } },
   { 'name = "db", after = { "db" }', { "after: 'db' is this plugin itself" } },
 }
+
+local cases = {}
+for i, row in ipairs(ROWS) do
+  local files = row.files
+  if row[1] then
+    local image = row[1]:find "^image" and "" or 'image = "kv",'
+    files = { ["kv.lua"] = ("return { %s\n%s\n}\n"):format(image, row[1]) }
+  end
+  local command = "gantry " .. (row.command or "check kv.lua")
+  cases[i] = { command, row.code or 3, files = files, without = row.without,
+    name = ("%s: %s"):format(command, row[1] or table.concat(row[2], ", ")), table.unpack(row[2]) }
+end
+return { subject = "policies", cases = cases }
