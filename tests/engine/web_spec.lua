@@ -118,8 +118,10 @@ describe("the page of gantry up", function()
     chromium:type(ENTER)
     await_text("#name", "^three$")
     chromium:type(ESCAPE_KEY)
-    assert.is_true(chromium:run "return document.getElementById('plugin').hidden")
-    assert.are.equal("three", chromium:run "return document.activeElement.textContent")
+    supervision.eventually("it is closed, and the keys are where they were", function()
+      return chromium:run [[return document.getElementById("plugin").hidden
+        && document.activeElement.textContent === "three"]]
+    end)
     -- Whoever does not see it is told what each thing is.
     assert.are.same({}, chromium:run [[
       return [...document.querySelectorAll("input, button, table, section, [role=img], [tabindex='0']")]
