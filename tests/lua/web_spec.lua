@@ -51,7 +51,7 @@ describe("the page's door", function()
   ---@return string output
   local function curl(...)
     local pieces, done = {}, task.event()
-    local command = { CURL, "-s", "-m", "60", ... }
+    local command = { "/usr/bin/env", "-u", "LD_PRELOAD", CURL, "-s", "-m", "60", ... } -- it is not sanitized
     command.input, command.output, command.error = "null", "pipe", "inherit"
     command.on_output = function(_, bytes) pieces[#pieces + 1] = bytes end
     command.on_exit = function() done:set() end
