@@ -18,12 +18,7 @@ describe("Prometheus", function()
   before_each(function() place, commands = supervision.place(), {} end)
   after_each(function()
     task.run(function()
-      for _, command in ipairs(commands) do
-        if not command.exit then
-          command:kill "KILL"
-          command:wait()
-        end
-      end
+      support.end_all(commands)
       place:close()
     end)
   end)

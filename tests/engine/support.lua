@@ -106,6 +106,17 @@ function Command:__index(key)
   return pieces[1] or ""
 end
 
+---Kills those that still run; use inside a task.
+---@param commands support.Command[]
+function support.end_all(commands)
+  for _, command in ipairs(commands) do
+    if not command.exit then
+      command:kill "KILL"
+      command:wait()
+    end
+  end
+end
+
 ---Starts the command; use inside a task.
 ---@param arguments string[]
 ---@param options { runtime_dir: string?, environment: string[]?, executable: string?, directory: string?,

@@ -113,7 +113,7 @@ local function what_runs(facts)
   local what = facts.image and "image" or "binary"
   local lines = { ("  %s = %q,"):format(what, facts[what]) }
   if facts.sha256 then
-    lines[2] = ("  sha256 = %q, -- this and no other; what it was when this was written"):format(facts.sha256)
+    lines[2] = ("  sha256 = %q, -- this one and no other"):format(facts.sha256)
   else
     lines[2] = '  -- sha256 = "", -- pins it: docker images --no-trunc --format \'{{.ID}}\' IMAGE'
   end
