@@ -4,7 +4,7 @@
  *
  * No SIGCHLD, no process group of ours, no wait for just any child: a host's own children are left alone. The process
  * object is owned by whoever spawned it; freeing it ends the child. The child gets nothing but the three standard
- * descriptors, an empty signal mask and default signal dispositions. */
+ * descriptors, what it is handed, an empty signal mask and default signal dispositions. */
 #ifndef GANTRY_PROCESS_H
 #define GANTRY_PROCESS_H
 
@@ -16,6 +16,8 @@
 
 /* How long on_exit waits, once the process has ended, for descendants that hold its output open. */
 #define GANTRY_PROCESS_DRAIN_NS 500000000LL
+
+#define GANTRY_PROCESS_HANDED 4
 
 struct gantry_process;
 
@@ -45,6 +47,8 @@ struct gantry_process_options {
     enum gantry_process_stream input;
     enum gantry_process_stream output;
     enum gantry_process_stream error;
+    const int *handed;   /* descriptors that it gets as 3, 4 and so on; the caller's own stay as they are */
+    size_t handed_count; /* at most GANTRY_PROCESS_HANDED */
     gantry_process_output_fn *on_output; /* NULL: what comes through pipes is thrown away */
     gantry_process_exit_fn *on_exit;     /* NULL is allowed */
     void *data;

@@ -20,6 +20,7 @@
 /* The ends that the child gets, by its number; -1 where there is no pipe. */
 struct child_ends {
     int fds[3];
+    int handed[GANTRY_PROCESS_HANDED]; /* copies above all numbers that the child is to have */
 };
 
 static void close_three(int fds[3])
@@ -60,6 +61,16 @@ static int make_pipe(int number, int *ours, int *theirs)
     return fcntl(*ours, F_SETFL, flags | O_NONBLOCK);
 }
 
+static int copy_handed(const struct gantry_process_options *options, struct child_ends *theirs)
+{
+    for (size_t i = 0; i < options->handed_count; i++) {
+        theirs->handed[i] = fcntl(options->handed[i], F_DUPFD_CLOEXEC, FIRST_OTHER + GANTRY_PROCESS_HANDED);
+        if (theirs->handed[i] < 0)
+            return errno;
+    }
+    return 0;
+}
+
 static enum gantry_process_stream stream_of(const struct gantry_process_options *options, int number)
 {
     const enum gantry_process_stream streams[] = {options->input, options->output, options->error};
@@ -92,8 +103,10 @@ static int add_actions(posix_spawn_file_actions_t *actions, const struct gantry_
     }
     if (error == 0 && options->directory != NULL)
         error = posix_spawn_file_actions_addchdir_np(actions, options->directory);
+    for (size_t i = 0; i < options->handed_count && error == 0; i++)
+        error = posix_spawn_file_actions_adddup2(actions, theirs->handed[i], FIRST_OTHER + (int)i);
     if (error == 0)
-        error = posix_spawn_file_actions_addclosefrom_np(actions, FIRST_OTHER);
+        error = posix_spawn_file_actions_addclosefrom_np(actions, FIRST_OTHER + (int)options->handed_count);
     return error;
 }
 
@@ -179,16 +192,20 @@ static int open_pidfd(struct gantry_spawned *spawned)
 
 int gantry_spawn(const struct gantry_process_options *options, struct gantry_spawned *spawned, struct gantry_error *err)
 {
-    struct child_ends theirs = {{-1, -1, -1}};
+    struct child_ends theirs = {{-1, -1, -1}, {-1, -1, -1, -1}};
     int error;
 
     *spawned = (struct gantry_spawned){.pid = -1, .pidfd = -1, .pipes = {-1, -1, -1}};
     error = make_pipes(options, spawned->pipes, &theirs);
     if (error == 0)
+        error = copy_handed(options, &theirs);
+    if (error == 0)
         error = spawn_with(options, &theirs, &spawned->pid);
     if (error == 0)
         error = open_pidfd(spawned);
     close_three(theirs.fds);
+    for (size_t i = 0; i < options->handed_count; i++)
+        gantry_close(&theirs.handed[i]);
     if (error == 0)
         return 0;
     close_three(spawned->pipes);

@@ -2,6 +2,7 @@
 #include "core/system/descriptor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -40,6 +41,26 @@ int gantry_descriptor_pair(int ends[2], struct gantry_error *err)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return gantry_fail_errno(err, errno, "WRITE_FAILED", "make a pair of sockets");
     return 0;
+}
+
+int gantry_descriptor_pipe(int ends[2], struct gantry_error *err)
+{
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return gantry_fail_errno(err, errno, "READ_FAILED", "make a pipe");
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    return 0;
+}
+
+ssize_t gantry_descriptor_read(int fd, char *bytes, size_t size, struct gantry_error *err)
+{
+    ssize_t got;
+
+    do {
+        got = read(fd, bytes, size);
+    } while (got < 0 && errno == EINTR);
+    if (got >= 0)
+        return got;
+    return errno == EAGAIN ? -2 : gantry_fail_errno(err, errno, "READ_FAILED", "read from descriptor %d", fd);
 }
 
 int gantry_descriptor_process(pid_t pid, struct gantry_error *err)

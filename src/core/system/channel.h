@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #define GANTRY_CHANNEL_SIZE 16384 /* most bytes of a packet's text */
@@ -33,6 +34,15 @@ enum gantry_channel_kind {
     GANTRY_CHANNEL_AGAIN = 'N', /* from the face: the plugin listens in that folder. Where the face is content with what
                                     the plugin says of itself, it ends its side */
     GANTRY_CHANNEL_FAILED = 'F', /* text: why there is no plugin, or none any more, in one line */
+    /* Between a face and a resident alone: */
+    GANTRY_CHANNEL_REQUEST = 'Q', /* from the face, first. Text: gantry's version, the policy's path without links, the
+                                     number of its host's arguments, each but the last followed by a zero byte.
+                                     Descriptors: what the plugin's standard output and error are to be */
+    GANTRY_CHANNEL_RECORD = 'M',  /* text: engine, container, root, directory, as of struct gantry_record */
+    GANTRY_CHANNEL_TAKEN = 'K',   /* from the face: it has written that down, and takes it away from here on */
+    GANTRY_CHANNEL_GATE = 'D',    /* the plugin runs. Descriptors: the connection to the gate that started it, which is
+                                     the face's from here on; the lock on the socket directory */
+    GANTRY_CHANNEL_REFUSED = 'X', /* there is no plugin, and nothing of one is left: the face is to launch it */
 };
 
 struct gantry_packet {
@@ -42,17 +52,30 @@ struct gantry_packet {
     char text[GANTRY_CHANNEL_SIZE + 1];
 };
 
+/* The kind that Lua calls so; 0 where there is none. */
+GANTRY_API int gantry_channel_kind_named(const char *name);
+
+/* Makes a socket at a path that faces connect to, in place of one at which nobody listens. Fails with RESIDENT_BUSY,
+ * RESIDENT_FAILED, SOCKET_PATH_TOO_LONG. */
+GANTRY_API int gantry_channel_listen(const char *path, int *fd, struct gantry_error *err);
+
+/* Connects to such a socket, without waiting. Returns 0, or -1 where nobody of this user listens. */
+GANTRY_API int gantry_channel_connect(const char *path, int *fd);
+
+/* Takes the next connection, without waiting. Returns its end, or -1; `peer` says who is at the other one. */
+GANTRY_API int gantry_channel_accept(int fd, struct ucred *peer);
+
 /* Makes a pair of ends, close-on-exec. Returns 0, or -1 with errno. */
-int gantry_channel_pair(int ends[2]);
+GANTRY_API int gantry_channel_pair(int ends[2]);
 
 /* Sends one packet; a text that is too long is cut. Fails with CHANNEL_FAILED where nobody receives any more. */
-int gantry_channel_send(int end, enum gantry_channel_kind kind, const char *text, size_t size, const int fds[2],
-                        struct gantry_error *err);
+GANTRY_API int gantry_channel_send(int end, enum gantry_channel_kind kind, const char *text, size_t size,
+                                   const int fds[2], struct gantry_error *err);
 
 /* Takes the next packet, without waiting. Returns 1, or 0 where there is none yet. */
-int gantry_channel_receive(int end, struct gantry_packet *packet);
+GANTRY_API int gantry_channel_receive(int end, struct gantry_packet *packet);
 
 /* Copies a text of a packet, which ends at its first zero byte, or where there is no more room. */
-void gantry_channel_copy_text(char *to, size_t size, const char *text);
+GANTRY_API void gantry_channel_copy_text(char *to, size_t size, const char *text);
 
 #endif
