@@ -3,7 +3,7 @@
 --- Answers with status 200 that no engine gives: an error page, half JSON, JSON of something else. Each is an error
 --- that names what was asked, never a fault of ours.
 
-local answers = require "gantry.engine.answer"
+local answers = require "gantry.engine.docker.answer"
 local json = require "gantry.json"
 
 local ID <const> = ("0a"):rep(32)

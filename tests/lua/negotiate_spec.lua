@@ -2,7 +2,7 @@
 --
 --- The version of the API: what gantry and an engine agree on, and what is said where they do not.
 
-local negotiate = require "gantry.engine.negotiate"
+local negotiate = require "gantry.engine.docker.negotiate"
 
 describe("the API's version", function()
   local WHERE = { name = "unix:///x", url = "http://engine", unix_socket = "/x" }

@@ -2,10 +2,10 @@
 --
 --- What Podman's service would ignore: asked for in its own way, or refused.
 
-local podman = require "gantry.engine.podman"
+local podman = require "gantry.engine.docker.podman"
 
 describe("a request for Podman", function()
-  local info = { DefaultRuntime = "crun" }
+  local info = { default_runtime = "crun" }
 
   local function request(host, more)
     host.Mounts = host.Mounts or {}

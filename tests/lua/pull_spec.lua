@@ -6,9 +6,9 @@ local base64 = require("gantry.core").base64
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local json = require "gantry.json"
-local pull = require "gantry.engine.pull"
+local pull = require "gantry.engine.docker.pull"
 local pull_progress = require "gantry.text.pull_progress"
-local registry_auth = require "gantry.engine.registry_auth"
+local registry_auth = require "gantry.engine.docker.registry_auth"
 
 describe("a pull", function()
   local folder
@@ -30,7 +30,7 @@ describe("a pull", function()
   ---An engine whose pull answers with `values`, then `failure`; its registry answers with `registry`.
   local function engine_of(kind, values, failure, registry)
     local asked = {}
-    return { kind = kind, asked = asked, escape = function(text) return text end,
+    return { kind = kind, asked = asked,
       stream = function(_, method, path, options)
         asked[#asked + 1] = { method, path, options.headers and options.headers[1] }
         for _, value in ipairs(values) do options.on_value(value) end
@@ -76,7 +76,7 @@ describe("a pull", function()
     assert(pull.run(engine, "a/b@sha256:" .. ("0"):rep(64), { environment = settings {},
       on_message = function(message) seen[#seen + 1] = message end }))
     assert.are.same({ { status = "Downloading", id = "l1", current = 1, total = 2 }, { status = "Done" } }, seen)
-    assert.are.equal("/images/create?fromImage=a/b&tag=sha256:" .. ("0"):rep(64), engine.asked[1][2])
+    assert.are.equal("/images/create?fromImage=a%2Fb&tag=sha256%3A" .. ("0"):rep(64), engine.asked[1][2])
     assert.is_nil(engine.asked[1][3])
   end)
 

@@ -91,11 +91,11 @@ function binary_image.archive(binary)
     .. header(layer_name, #before + binary.size + #after, FILE_MODE) .. before, after .. END
 end
 
----@param image table as an engine describes it
+---@param image gantry.EngineImage
 ---@param binary { layer: string }
 ---@return boolean whether it holds this program and nothing else
 function binary_image.holds(image, binary)
-  local layers = image.RootFS and image.RootFS.Layers or {}
+  local layers = image.layers or {}
   return #layers == 1 and layers[1] == "sha256:" .. binary.layer
 end
 

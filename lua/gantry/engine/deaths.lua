@@ -17,15 +17,13 @@ local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 5
 -- Containers that are remembered: others may never be asked for.
 local MOST <const> = 4096
 
-local HIGHEST_CODE <const> = (1 << 32) - 1
-
 ---@class gantry.Death
 ---@field code integer the exit code
 ---@field oom boolean whether the engine has told that memory ran out; it may do so a moment later
 ---@field uptime number? seconds, by the engine's clock; nil where its start was not seen
 
 ---@class gantry.Deaths
----@field engine gantry.Engine
+---@field engine gantry.EngineClient
 ---@field labels table<string, string>
 ---@field known table<string, { started: number?, oom: boolean?, death: gantry.Death?, without_code: boolean?,
 --- paused: boolean? }> by container id; without_code: it died, and the engine did not say how
@@ -38,7 +36,7 @@ local HIGHEST_CODE <const> = (1 << 32) - 1
 local Deaths = {}
 Deaths.__index = Deaths
 
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param labels table<string, string> of the containers that matter
 ---@param on_pause (fun(id: string, paused: boolean))? told of a pause by hand, and of its end
 ---@return gantry.Deaths
@@ -69,30 +67,19 @@ function Deaths:entry(id)
   return entry
 end
 
----@param attributes table? of a death
----@return integer? code Docker's name for it, or that of Podman before 5
-local function exit_code(attributes)
-  if type(attributes) ~= "table" then return nil end
-  local code = math.tointeger(tonumber(attributes.exitCode or attributes.containerExitCode))
-  return code and code >= 0 and code <= HIGHEST_CODE and code or nil
-end
-
----@param value table an event as the engine has it
-function Deaths:take(value)
-  local actor = value.Actor
-  local id = type(actor) == "table" and actor.ID
-  if type(id) ~= "string" then return end
-  local seconds = (tonumber(value.timeNano) or 0) / 1e9
+---@param event gantry.EngineEvent
+function Deaths:take(event)
+  local id, seconds = event.id, event.at
   local entry = self:entry(id)
-  if value.Action == "start" then
+  if event.kind == "start" then
     entry.started, entry.oom, entry.death, entry.without_code, entry.paused = seconds, nil, nil, nil, nil
-  elseif value.Action == "pause" or value.Action == "unpause" then
-    entry.paused = value.Action == "pause"
+  elseif event.kind == "pause" or event.kind == "unpause" then
+    entry.paused = event.kind == "pause"
     if self.on_pause then self.on_pause(id, entry.paused) end
-  elseif value.Action == "oom" then
+  elseif event.kind == "oom" then
     entry.oom = true
-  elseif value.Action == "die" then
-    local code = exit_code(actor.Attributes)
+  elseif event.kind == "die" then
+    local code = event.exit_code
     entry.without_code, entry.paused = code == nil, nil
     entry.death = code and { code = code, oom = entry.oom or false,
       uptime = entry.started and math.max(0, seconds - entry.started) }
@@ -116,7 +103,7 @@ function Deaths:run()
         self.connected = true
         again:reset()
       end,
-      on_event = function(value) self:take(value) end,
+      on_event = function(event) self:take(event) end,
     })
     self.connected = false
     self:tell()

@@ -18,11 +18,11 @@ local TIMEOUT <const> = 2
 ---@return boolean
 local function has_image(where, reference)
   local engine <close> = docker.connect(where)
-  return engine ~= nil and engine:inspect_image(reference) ~= nil
+  return engine ~= nil and engine:image(reference) ~= nil
 end
 
 ---The first other engine on a usual socket that has an image.
----@param engine gantry.Engine that has it not
+---@param engine gantry.EngineClient that has it not
 ---@param reference string
 ---@param environment table<string, string>?
 ---@return string? address as --engine takes it

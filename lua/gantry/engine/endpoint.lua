@@ -3,12 +3,12 @@
 --- endpoint.lua: where the engine is: --engine, the variables and contexts that users know from other tools, or the
 --- usual sockets.
 
-local contexts = require "gantry.engine.contexts"
+local contexts = require "gantry.engine.docker.contexts"
 local errors = require "gantry.base.errors"
 local later = require "gantry.base.later"
 local settings = require "gantry.policy.settings"
 local system = require("gantry.core").system
-local tls = later "gantry.engine.tls"
+local tls = later "gantry.engine.docker.tls"
 local user_runtime = require "gantry.base.user_runtime"
 
 local endpoint = {}
@@ -16,7 +16,9 @@ local endpoint = {}
 ---@class gantry.Endpoint
 ---@field name string what the user sees, such as unix:///var/run/docker.sock
 ---@field source string what named it: "--engine", "DOCKER_HOST", "docker context 'prod'", "default"
----@field url string base of all requests
+---@field runtime string? the OCI runtime that an address of kind oci names
+---@field kind "docker"|"oci"|nil which folder of gantry.engine has its client; docker where nil
+---@field url string? base of all requests, where there are such
 ---@field unix_socket string? path of the socket, where it is one
 ---@field ca_file string?
 ---@field cert_file string?
@@ -34,7 +36,22 @@ local function address_error(url, source)
       .. "engine's own machine; run gantry there"):format(source, url))
   end
   return errors.new("ENGINE_ADDRESS", ("%s: '%s' is not an engine's address; use unix:///path/to/socket, "
-    .. "tcp://host:port or https://host:port"):format(source, url))
+    .. "tcp://host:port, https://host:port or oci:"):format(source, url))
+end
+
+-- What an address of the engine without a daemon may name after "oci:".
+local OCI_RUNTIMES <const> = { [""] = true, crun = true, runc = true, runsc = true }
+
+---@param url string that begins with "oci:"
+---@param source string
+---@return gantry.Endpoint?, gantry.Error?
+local function without_daemon(url, source)
+  local runtime = url:match "^oci:(.*)$"
+  if OCI_RUNTIMES[runtime] then
+    return { name = url, source = source, kind = "oci", runtime = runtime ~= "" and runtime or nil }
+  end
+  return nil, errors.new("ENGINE_ADDRESS", ("%s: '%s' names no OCI runtime that gantry can run containers by; use "
+    .. "oci:, oci:crun, oci:runc or oci:runsc"):format(source, url))
 end
 
 ---@param url string
@@ -43,6 +60,7 @@ end
 ---@param files gantry.TlsFiles? those of a context; the environment's where nil
 ---@return gantry.Endpoint?, gantry.Error?
 function endpoint.parse(url, source, environment, files)
+  if url:find "^oci:" then return without_daemon(url, source) end
   local path = url:match("^unix://(/.+)$")
   if path then return { name = url, source = source, url = "http://engine", unix_socket = path } end
 
@@ -57,6 +75,13 @@ function endpoint.parse(url, source, environment, files)
   return { name = url, source = source, url = (secure and "https://" or "http://") .. address .. port,
     ca_file = files.ca_file, cert_file = files.cert_file, key_file = files.key_file, verify = files.verify,
     tls_source = files.source }
+end
+
+---The engines that the docker command's contexts name.
+---@param environment table<string, string>
+---@return { name: string, host: string }[]
+function endpoint.of_contexts(environment)
+  return contexts.list(environment)
 end
 
 ---The usual sockets, in the order in which they are tried: rootful Docker, rootless Docker, Podman.
@@ -113,6 +138,7 @@ function endpoint.candidates(url, environment)
   for _, usual in ipairs(endpoint.usual(environment)) do
     list[#list + 1] = endpoint.parse(usual, "default", environment)
   end
+  list[#list + 1] = endpoint.parse("oci:", "default", environment)
   return list
 end
 

@@ -1,15 +1,21 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- engine/init.lua: finds the engine and gives a client for it. All speak Docker's API: docker.lua is the client,
---- negotiate.lua tells the kind, podman.lua has what differs for Podman, and so would a file for another kind.
+--- engine/init.lua: finds the engine and gives a client for it. What a client can do is interface.lua's; each folder
+--- beside is one engine: docker speaks Docker's API to Docker and to Podman, oci calls an OCI runtime without a daemon.
+--- One more is a folder, a form of address in endpoint.lua, and a line in CLIENTS.
 
 local docker = require "gantry.engine.docker"
 local endpoint = require "gantry.engine.endpoint"
 local errors = require "gantry.base.errors"
 local group = require("gantry.core").group
+local later = require "gantry.base.later"
+local oci = later "gantry.engine.oci"
 local system = require("gantry.core").system
 
 local engine = {}
+
+-- Who makes the client of an endpoint, by its kind: `connect(where, environment)`.
+local CLIENTS <const> = { docker = docker, oci = oci }
 
 local ENOENT, EACCES, ECONNREFUSED = 2, 13, 111
 
@@ -38,6 +44,8 @@ end
 ---@param tried { where: gantry.Endpoint, err: gantry.Error }[]
 ---@return gantry.Error
 local function unreachable_error(tried)
+  -- Nobody who names that engine alone is helped by starting another.
+  if #tried == 1 and tried[1].err.code == "RUNTIME_MISSING" then return tried[1].err end
   local reasons = {}
   for _, one in ipairs(tried) do
     if one.err.os_error == EACCES then return permission_error(one.where) end
@@ -61,7 +69,7 @@ end
 
 ---Finds the engine that answers and negotiates its API version.
 ---@param options { url: string?, environment: table<string, string>? }?
----@return gantry.Engine?, gantry.Error?
+---@return gantry.EngineClient?, gantry.Error?
 function engine.connect(options)
   options = options or {}
   local environment = options.environment or system.environment()
@@ -70,7 +78,7 @@ function engine.connect(options)
 
   local tried = {}
   for _, where in ipairs(candidates) do
-    local client, failure = docker.connect(where, { api_version = environment.DOCKER_API_VERSION })
+    local client, failure = CLIENTS[where.kind or "docker"].connect(where, environment)
     if client then return client end
     tried[#tried + 1] = { where = where, err = failure }
     if is_final(failure) then return nil, failure end
@@ -80,9 +88,9 @@ end
 
 local default -- of this Lua state
 
----@param named gantry.Engine|string|nil a client, an address, or nil: the one that is found and connected at the first
---- call, and kept
----@return gantry.Engine?, gantry.Error?
+---@param named gantry.EngineClient|string|nil a client, an address, or nil: the one that is found and connected at the
+--- first call, and kept
+---@return gantry.EngineClient?, gantry.Error?
 function engine.of(named)
   if type(named) == "table" then return named end
   if named then return engine.connect { url = named } end

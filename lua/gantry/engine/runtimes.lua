@@ -4,7 +4,7 @@
 
 local runtimes = {}
 
----@param runtime { path: string?, runtimeArgs: string[]? }
+---@param runtime { path: string?, arguments: string[]? }
 ---@param name string
 ---@return boolean
 function runtimes.is_gvisor(name, runtime)
@@ -13,12 +13,12 @@ function runtimes.is_gvisor(name, runtime)
 end
 
 ---The value of a flag such as --host-uds=create; "" for one without a value.
----@param runtime { runtimeArgs: string[]? }
+---@param runtime { arguments: string[]? }
 ---@param flag string
 ---@return string? value nil where it is not there
 function runtimes.flag(runtime, flag)
   local found
-  for _, argument in ipairs(runtime.runtimeArgs or {}) do
+  for _, argument in ipairs(runtime.arguments or {}) do
     local name, value = argument:match("^%-%-?([%w-]+)=?(.*)$")
     if name == flag then found = value end
   end
@@ -27,7 +27,7 @@ end
 
 ---Why plugins in this runtime cannot be reached, if so.
 ---@param name string
----@param runtime { path: string?, runtimeArgs: string[]? }
+---@param runtime { path: string?, arguments: string[]? }
 ---@return string? problem, string? remedy
 function runtimes.socket_problem(name, runtime)
   if not runtimes.is_gvisor(name, runtime) then return nil end

@@ -20,10 +20,11 @@ local function folder_of(path)
 end
 
 ---The folder above a path, or the path itself, that is another one for the engine than for this process.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param path string absolute
 ---@return string? folder nil where the engine sees the same, as far as can be told
 function view.hidden(engine, path)
+  if engine.kind == "oci" then return nil end -- it is this process, whose folders its containers get
   local folder = folder_of(core.system.real_path(path) or path)
   if not folder then return nil end
   local socket = engine.endpoint.unix_socket

@@ -1,0 +1,31 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- engine/profile.lua: a policy's seccomp profile, a file as Docker documents it, which other engines read as well.
+
+local core = require "gantry.core"
+local errors = require "gantry.base.errors"
+local json = require "gantry.json"
+
+local profile = {}
+
+local LARGEST <const> = 1024 * 1024
+
+---@param path string
+---@return string? text
+---@return table|gantry.Error profile_or_err SECCOMP_UNREADABLE, SECCOMP_INVALID
+function profile.read(path)
+  local text, status = core.files.read(path, LARGEST)
+  if text and status.type ~= "file" then text = nil end
+  if not text then
+    return nil, errors.new("SECCOMP_UNREADABLE", ("seccomp: %s is no file that can be read (%s); correct the policy")
+      :format(path, status.message or "it is a " .. status.type))
+  end
+  local read = json.decode(text)
+  if type(read) ~= "table" then
+    return nil, errors.new("SECCOMP_INVALID", ("seccomp: %s is no JSON; a profile is a file as Docker documents it")
+      :format(path))
+  end
+  return text, read
+end
+
+return profile
