@@ -19,8 +19,13 @@ options.LAUNCH = { engine = "string table", environment = "table", on_event = "f
 options.SUPERVISE = { directory = "string", engine = "string table", control = "string boolean",
   control_group = "string", control_descriptor = "number", state_dir = "string", runtime_dir = "string",
   log_dir = "string", policy_process = "table", on_event = "function", on_lines = "function", on_state = "function",
-  on_started = "function", on_waiting = "function", fault_point = "string", web = "table" }
+  on_started = "function", on_waiting = "function", fault_point = "string", serve_hosts = "boolean",
+  web = "table" }
 options.WEB = { address = "string", readonly = "boolean", names = "table", certificate = "string", key = "string" }
+options.POOL = { size = "number", engine = "string table", environment = "table", on_event = "function",
+  on_output = "function", name = "string", args = "table", verb = "string", ctx = "string table", print = "function",
+  runtime_dir = "string" }
+options.HANDLERS = { on_event = "function", on_output = "function" }
 options.PLUGINS = { stats = "boolean" }
 
 ---@param known gantry.OptionTypes

@@ -21,7 +21,7 @@ local supervise = {}
 ---journal (`why`); else it is noted in supervised.faults, and given to task.on_error, where that is set.
 ---@class gantry.SuperviseOptions
 ---@field directory string of the policies: one file, one plugin
----@field engine gantry.Engine|string|nil client or address; the default engine where nil. It may come later
+---@field engine gantry.EngineClient|string|nil client or address; the default engine where nil. It may come later
 ---@field control string|false|nil path of the control socket, for gantry's other verbs; false for none; the usual one
 --- where nil
 ---@field control_group string? a group whose members may control it
@@ -87,7 +87,7 @@ function Supervision:options_of_supervisor(options, files)
   local on_state = options.on_state and function(units) options.on_state(states_of(units)) end
   return {
     directory = options.directory, state_dir = options.state_dir, runtime_dir = options.runtime_dir,
-    policy_process = options.policy_process, fault_point = options.fault_point,
+    policy_process = options.policy_process, fault_point = options.fault_point, serve_hosts = options.serve_hosts,
     connect = function() return engines.of(options.engine) end,
     on_event = options.on_event, on_lines = taker_of_lines(options, files), on_waiting = options.on_waiting,
     on_started = function()

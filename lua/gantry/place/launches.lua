@@ -6,8 +6,9 @@
 
 local core = require "gantry.core"
 local json = require "gantry.json"
+local later = require "gantry.base.later"
 local machine = require "gantry.base.machine"
-local memory_dir = require "gantry.place.memory_dir"
+local memory_dir = later "gantry.place.memory_dir"
 local state_dir = require "gantry.place.state_dir"
 
 local launches = {}
@@ -25,6 +26,9 @@ local NAME <const> = "^[%w_-][%w._-]*$"
 ---@field id string? the engine's, once it has answered
 ---@field keep boolean? it is to stay for inspection
 ---@field pid integer? of the process that launched it
+---@field waits "waiting"|"standing"|nil it was made ahead and serves nobody yet: see gantry.plugin.ahead
+---@field fits string? the config that it was made for, by a short name
+---@field by_input boolean? it waits at its standard input: see gantry.plugin.gate_input
 ---@field supervisor string? the state directory of the `gantry up` that launched it
 
 ---@return string
@@ -78,6 +82,7 @@ function launches.of(container, directory, environment)
     and type(record.engine) == "string" and type(record.directory) == "string"
     and (record.id == nil or type(record.id) == "string") and (record.boot == nil or type(record.boot) == "string")
     and (record.supervisor == nil or type(record.supervisor) == "string")
+    and (record.fits == nil or type(record.fits) == "string")
     and (record.pid == nil or math.type(record.pid) == "integer")
   return valid and record or nil
 end
@@ -150,6 +155,34 @@ function launches.all(environment)
     list[#list + 1] = launches.of(name:match("^(.+)%.json$"), nil, environment)
   end
   return list
+end
+
+---The records of all that was launched with a socket directory, wherever they stand.
+---@param directory string
+---@param environment table<string, string>?
+---@return gantry.LaunchRecord[] records
+function launches.of_directory(directory, environment)
+  local list, known = {}, {}
+  local function add(record)
+    if not record or record.directory ~= directory or known[record.container] then return end
+    known[record.container], list[#list + 1] = true, record
+  end
+  for _, record in ipairs(launches.all(environment)) do add(record) end
+  local root = directory:match "^(/.*)/[^/]+$"
+  for _, name in ipairs(root and core.files.list(root) or {}) do
+    local container = name:match "^%.(.+)%.launch$"
+    if container then add(launches.of(container, directory, environment)) end
+  end
+  return list
+end
+
+---The socket directories of all launches that are on record.
+---@param environment table<string, string>?
+---@return table<string, boolean>
+function launches.directories(environment)
+  local set = {}
+  for _, record in ipairs(launches.all(environment)) do set[record.directory] = true end
+  return set
 end
 
 ---The record of a container whose name is another by now.

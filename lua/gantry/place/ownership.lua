@@ -7,9 +7,10 @@
 
 local LABEL = require("gantry.engine.container").LABEL
 local core = require "gantry.core"
+local later = require "gantry.base.later"
 local launches = require "gantry.place.launches"
 local machine = require "gantry.base.machine"
-local reattach_data = require "gantry.place.reattach_data"
+local reattach_data = later "gantry.place.reattach_data"
 
 local ownership = {}
 
@@ -30,7 +31,7 @@ end
 ---records say which of its containers are ours: so what a gantry left that knew the machine by another name (its
 ---hostname of then) is found. An engine that others reach as well may have containers of another machine, whose records
 ---are here too where a home is shared.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param label any
 ---@return boolean
 local function is_owner(engine, label)
@@ -50,32 +51,30 @@ end
 ---@param container table as the engine lists it
 ---@return string? name
 function ownership.name_of(container)
-  local names = container.Names
-  local first = type(names) == "table" and names[1] or nil
-  return type(first) == "string" and first:gsub("^/", "") or nil
+  return type(container.name) == "string" and container.name or nil
 end
 
 ---What our own records know of a container: anybody's image can bring labels like ours.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param container table as the engine lists it
 ---@param environment table<string, string>?
 ---@return boolean ours
 ---@return gantry.LaunchRecord? launch nil where it was lost
 local function on_record(engine, container, environment)
-  local labels = type(container.Labels) == "table" and container.Labels or {}
+  local labels = type(container.labels) == "table" and container.labels or {}
   if not is_owner(engine, labels[LABEL.owner]) then return false end
   local directory = labels[LABEL.directory]
   local launch = launches.of(ownership.name_of(container), directory, environment)
-    or launches.by_id(container.Id, environment) -- renamed by hand
+    or launches.by_id(container.id, environment) -- renamed by hand
   -- The engine may have been reached by another address then.
   if launch then return launch.plugin == labels[LABEL.plugin] and launch.directory == directory, launch end
-  local kept = reattach_data.of(container.Id, environment)
+  local kept = reattach_data.of(container.id, environment)
   return kept ~= nil and kept.engine == engine.endpoint.name and kept.name == labels[LABEL.plugin]
     and type(directory) == "string"
 end
 
 ---Containers that gantries of this user made on this machine, running or not.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param options { labels: table<string, string>?, environment: table<string, string>? }? labels: more that they have
 ---@return table[]? containers as the engine lists them, gantry.Error? err
 ---@return table<string, gantry.LaunchRecord>? records by the container's id, as far as there are
@@ -89,7 +88,7 @@ function ownership.containers(engine, options)
   for _, container in ipairs(listed) do
     local is_ours, launch = on_record(engine, container, options.environment)
     if is_ours then
-      ours[#ours + 1], records[container.Id] = container, launch
+      ours[#ours + 1], records[container.id] = container, launch
     end
   end
   return ours, nil, records
@@ -99,10 +98,10 @@ end
 ---@param container table as the engine listed it
 ---@param environment table<string, string>?
 function ownership.forget(container, environment)
-  reattach_data.forget(container.Id, environment)
-  local labels = type(container.Labels) == "table" and container.Labels or {}
+  reattach_data.forget(container.id, environment)
+  local labels = type(container.labels) == "table" and container.labels or {}
   local name, directory = ownership.name_of(container), labels[LABEL.directory]
-  local launch = launches.of(name, directory, environment) or launches.by_id(container.Id, environment)
+  local launch = launches.of(name, directory, environment) or launches.by_id(container.id, environment)
   launches.forget(launch and launch.container or name, directory, environment)
 end
 

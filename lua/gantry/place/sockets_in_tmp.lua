@@ -14,7 +14,7 @@ local LONGEST_PROGRAM <const> = 80
 ---@param plugin gantry.Plugin with its image
 ---@return string? path nil where the engine gives the image no proper id
 local function path_of(plugin)
-  local id = tostring(plugin.image.Id):gsub("^sha256:", "")
+  local id = tostring(plugin.image.id):gsub("^sha256:", "")
   if #id ~= 64 or id:find "%X" then return nil end
   local program = plugin.config.entrypoint and plugin.config.entrypoint[1] or ""
   return ("%s/sockets_in_tmp/%s%s"):format(state_dir.path(plugin.options.environment), id,

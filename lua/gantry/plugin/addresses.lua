@@ -29,15 +29,15 @@ local function clean(path)
 end
 
 ---The mounts of a container, each { inside, host }; host is nil for memory.
----@param inspected table the engine's inspect
+---@param inspected gantry.Container
 ---@return { inside: string, host: string? }[]
 local function mounts_of(inspected)
   local list = {}
-  for _, mount in ipairs(inspected.Mounts or {}) do
-    local host = mount.Type ~= "tmpfs" and (mount.Source or "") ~= "" and clean(mount.Source) or nil
-    list[#list + 1] = { inside = clean(mount.Destination), host = host }
+  for _, mount in ipairs(inspected.mounts) do
+    local host = mount.kind ~= "tmpfs" and mount.source and clean(mount.source) or nil
+    list[#list + 1] = { inside = clean(mount.target), host = host }
   end
-  for path in pairs(inspected.HostConfig and inspected.HostConfig.Tmpfs or {}) do
+  for path in pairs(inspected.tmpfs) do
     list[#list + 1] = { inside = clean(path) }
   end
   return list
@@ -103,7 +103,7 @@ end
 
 ---A network address: the container's own, unless it shares the host's network.
 local function network_address(inspected, address)
-  if inspected.HostConfig and inspected.HostConfig.NetworkMode == "host" then return address end
+  if inspected.network == "host" then return address end
   return refuse(("%s %s: container and host have different networks; only Unix sockets in shared folders are the same")
     :format(address.network, address.string))
 end
@@ -128,7 +128,7 @@ local function translate_address(inspected, address, translate)
 end
 
 ---An address that the plugin uses, as the host reaches it.
----@param inspected table the engine's inspect of the container
+---@param inspected gantry.Container
 ---@param address string|{ network: string, string: string }
 ---@return string|table|nil address in the same form, gantry.Error? err ADDRESS_NOT_SHARED
 function addresses.to_host(inspected, address)
@@ -136,7 +136,7 @@ function addresses.to_host(inspected, address)
 end
 
 ---An address of the host's, as the plugin reaches it.
----@param inspected table the engine's inspect of the container
+---@param inspected gantry.Container
 ---@param address string|{ network: string, string: string }
 ---@return string|table|nil address in the same form, gantry.Error? err ADDRESS_NOT_SHARED
 function addresses.to_plugin(inspected, address)

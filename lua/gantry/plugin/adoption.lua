@@ -7,6 +7,7 @@ local attach = require "gantry.plugin.attach"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local exit = require "gantry.plugin.exit"
+local interface = require "gantry.engine.interface"
 local launch = require "gantry.plugin.launch"
 local launches = require "gantry.place.launches"
 
@@ -15,6 +16,7 @@ local adoption = {}
 ---@class gantry.AdoptionFacts
 ---@field container string id
 ---@field root string where its socket directory is
+---@field directory string? its name, where that is not the plugin's
 ---@field handshake table? as gantry.core.handshake.parse gave it; without it, it is followed and stopped, not called
 ---@field certificate { certificate: string, key: string }? ours, of AutoMTLS
 ---@field stopping boolean? whether it was being stopped
@@ -27,17 +29,17 @@ local adoption = {}
 local function look(plugin, facts)
   local inspected, err = plugin.engine:inspect(facts.container)
   if not inspected then
-    if err.status ~= 404 then return nil, err end
+    if err.code ~= "NOT_FOUND" then return nil, err end
     return nil, errors.new("NOT_RUNNING", ("container %s is gone"):format(facts.container:sub(1, 12))),
       exit.unknown("lost", "the container was removed while nobody watched", facts.stopping or false)
   end
-  plugin.inspected, plugin.container = inspected, inspected.Id
-  local launched = launches.by_id(inspected.Id, plugin.options.environment)
-  plugin.container_name = launched and launched.container or inspected.Name:gsub("^/", "")
-  if inspected.State.Paused then return nil, attach.paused(inspected) end
-  if inspected.State.Running then return true end
+  plugin.inspected, plugin.container = inspected, inspected.id
+  local launched = launches.by_id(inspected.id, plugin.options.environment)
+  plugin.container_name = launched and launched.container or inspected.name
+  if inspected.state.paused then return nil, attach.paused(plugin.engine, inspected.id) end
+  if inspected.state.running then return true end
   return nil, errors.new("NOT_RUNNING", ("container %s has ended"):format(facts.container:sub(1, 12))),
-    exit.from_state(inspected.State, facts.stopping or false, facts.stopping)
+    exit.from_state(inspected.state, facts.stopping or false, facts.stopping)
 end
 
 ---@param plugin gantry.Plugin
@@ -69,7 +71,8 @@ end
 ---@return boolean? ok, gantry.Error? err
 ---@return gantry.Exit? ended where it runs no more
 function adoption.run(plugin, facts)
-  local directory, busy = core.socket_dir.adopt(facts.root, plugin.name)
+  plugin.directory_name = facts.directory
+  local directory, busy = core.socket_dir.adopt(facts.root, facts.directory or plugin.name)
   if not directory and busy.code == "SOCKET_DIR_BUSY" then return nil, busy end
   local running, err, ended = look(plugin, facts)
   if running and not directory then running, err = nil, busy end
@@ -77,16 +80,18 @@ function adoption.run(plugin, facts)
     if directory then directory:close() end
     return nil, err, ended
   end
-  plugin.directory, plugin.root, plugin.ready_ms = directory, facts.root, facts.ready_ms or 0
+  plugin.directory, plugin.directory_path, plugin.root = directory, directory:path(), facts.root
+  plugin.ready_ms = facts.ready_ms or 0
   plugin.handshake_ms = facts.handshake_ms
-  local image = plugin.inspected.Config and plugin.inspected.Config.Image
-  plugin.reference, plugin.image = image, { Id = plugin.inspected.Image }
+  plugin.reference, plugin.image = plugin.inspected.image, { id = plugin.inspected.image_id }
   local ok
   ok, err = follow(plugin)
   -- Gone or ended between the look and this: then the look again says how.
-  if not ok and err.status then ended = select(3, look(plugin, facts)) end
+  if not ok and interface.answered(err) then ended = select(3, look(plugin, facts)) end
+  if ok then ok, err = launch.steps.hold_name(plugin) end
   if ok then ok, err = reconnect(plugin, facts) end
   if ok then return true end
+  if plugin.name_directory then plugin.name_directory:close() end
   if plugin.connection then plugin.connection:close() end
   if plugin.attached then plugin.attached:cancel() end
   directory:close()

@@ -59,7 +59,7 @@ end
 ---@return table<string, string> environment the last of two of one name
 local function environment_of(inspected)
   local environment = {}
-  for _, entry in ipairs(inspected.Config.Env or {}) do
+  for _, entry in ipairs(inspected.env) do
     local name, value = entry:match("^([^=]*)=(.*)$")
     if name then environment[name] = value end
   end
@@ -71,55 +71,84 @@ end
 ---@return nil, gantry.Error
 local function ambiguous(containers, name)
   local ids = {}
-  for i, one in ipairs(containers) do ids[i] = one.Id:sub(1, 12) end
+  for i, one in ipairs(containers) do ids[i] = one.id:sub(1, 12) end
   return refuse("PLUGIN_AMBIGUOUS", ("%d plugins are called '%s': name one by its container: %s"):format(#containers,
     name, table.concat(ids, ", ")))
 end
 
----The containers of a plugin's name that live. Those of this runtime directory are meant before all others.
+-- How near a container of a plugin's name is to its caller: the stable address here leads to it; its sockets are in
+-- the directory of that name; in another one beside it, as of what was made ahead; or elsewhere. A directory that has
+-- gone is of one that ended, whatever the engine still says.
+local LED_TO <const>, OWN <const>, BESIDE <const>, ELSEWHERE <const> = 1, 2, 3, 4
+
+---@param directory any
+---@param here string path of the directory of that name
+---@param target string? directory to which the stable address leads
+---@return integer
+local function nearness_of(directory, here, target)
+  if type(directory) ~= "string" then return ELSEWHERE end
+  if target and core.system.real_path(directory) == target then return LED_TO end
+  if directory == here then return OWN end
+  local is_beside = directory:match "^(.*)/" == here:match "^(.*)/" and core.system.stat(directory)
+  return is_beside and BESIDE or ELSEWHERE
+end
+
+---The nearest containers of a plugin's name that live.
 ---@param containers table[]
 ---@param name string
 ---@return table[]
 local function alive_of(containers, name)
-  local here, alive, own = runtime_dir.path() .. "/" .. name, {}, {}
+  local here, found, nearest = runtime_dir.path() .. "/" .. name, {}, ELSEWHERE
+  local target = (core.system.real_path(here .. ".sock") or ""):match "^(.*)/"
   for _, one in ipairs(containers) do
-    if LIVING[one.State] then
-      alive[#alive + 1] = one
-      if one.Labels and one.Labels[LABEL.directory] == here then own[#own + 1] = one end
+    local directory = one.labels and one.labels[LABEL.directory]
+    local launch = launches.of(one.name, directory)
+    if LIVING[one.status] and not (launch and launch.waits) then
+      local nearness = nearness_of(directory, here, target)
+      found[nearness] = found[nearness] or {}
+      table.insert(found[nearness], one)
+      nearest = math.min(nearest, nearness)
     end
   end
-  return #own > 0 and own or alive
+  return found[nearest] or {}
 end
 
 ---The container of a plugin's name, of a container's name, or of an id.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param name string
 ---@return table? inspected, gantry.Error?
 local function look_up(engine, name)
   if not name:find(NAME) then
     return refuse("NAME_INVALID", ("%s names neither a plugin nor a container: such a name has letters, digits, '.', "
-      .. "'_' or '-' and no leading '.'; gantry ps and docker ps list them"):format(words.show(name)))
+      .. "'_' or '-' and no leading '.'; `gantry ps` and `%s` list them"):format(words.show(name),
+      engine:by_hand "list"))
   end
   local containers, err = engine:list { [LABEL.plugin] = name }
   if not containers then return nil, err end
   local alive = alive_of(containers, name)
   if #alive > 1 then return ambiguous(alive, name) end
-  local inspected, failure = engine:inspect(alive[1] and alive[1].Id or name)
+  local inspected, failure = engine:inspect(alive[1] and alive[1].id or name)
   if inspected then return inspected end
-  if failure.status ~= 404 then return nil, failure end
-  return refuse("PLUGIN_NOT_FOUND", ("no plugin or container '%s' is on the engine at %s; gantry ps and docker ps list "
-    .. "them"):format(name, engine.endpoint.name))
+  if failure.code ~= "NOT_FOUND" then return nil, failure end
+  return refuse("PLUGIN_NOT_FOUND", ("no plugin or container '%s' is on the engine at %s; `gantry ps` and `%s` list "
+    .. "them"):format(name, engine.endpoint.name, engine:by_hand "list"))
 end
 
----A plugin that speaks may not be running yet, by the engine's account: it is given a moment.
----@param engine gantry.Engine
+---@param state gantry.ContainerState
+---@return boolean
+local function is_begun(state)
+  return state.status ~= "created" and (not state.running or state.pid ~= nil)
+end
+
+---A plugin that speaks may not be running yet, by the engine's account, or not as which process: it is given a moment.
+---@param engine gantry.EngineClient
 ---@param inspected table
 ---@return table? inspected, gantry.Error?
 local function settle(engine, inspected)
   local until_when = core.loop.clock() + SETTLING
-  while inspected.State.Status == "created" and core.loop.clock() < until_when do
+  while not is_begun(inspected.state) and core.loop.clock() < until_when do
     task.sleep(SETTLING / 20)
-    local again, err = engine:inspect(inspected.Id)
+    local again, err = engine:inspect(inspected.id)
     if not again then return nil, err end
     inspected = again
   end
@@ -131,7 +160,7 @@ end
 ---@return string? directory on the host, gantry.Error?
 local function directory_of(inspected, name)
   local inside = environment_of(inspected).PLUGIN_UNIX_SOCKET_DIR
-  local labelled = inspected.Config.Labels and inspected.Config.Labels[LABEL.directory]
+  local labelled = inspected.labels[LABEL.directory]
   local directory, err = addresses.to_host(inspected, inside or labelled or FOREIGN_TARGET)
   if directory then return directory end
   if not inside and not labelled then
@@ -190,15 +219,16 @@ local function offered_version(environment)
   return highest
 end
 
----@param inspected table of a container that somebody has paused
+---@param engine gantry.EngineClient
+---@param container string id of one that somebody has paused
 ---@return gantry.Error
-function attach.paused(inspected)
-  local id = inspected.Id:sub(1, 12)
-  return errors.new("CONTAINER_PAUSED", ("container %s is paused; `docker unpause %s` lets it go on"):format(id, id))
+function attach.paused(engine, container)
+  return errors.new("CONTAINER_PAUSED", ("container %s is paused; `%s` lets it go on"):format(container:sub(1, 12),
+    engine:by_hand("unpause", container)))
 end
 
 ---What the engine and the state directory say of a running plugin. Nothing is connected to.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param name string the plugin's, or a container's name or id
 ---@param options { environment: table<string, string>? }?
 ---@return gantry.Found? found, gantry.Error? err
@@ -206,12 +236,12 @@ function attach.find(engine, name, options)
   local inspected, err = look_up(engine, name)
   if inspected then inspected, err = settle(engine, inspected) end
   if not inspected then return nil, err end
-  if not inspected.State.Running then
+  if not inspected.state.running then
     return refuse("NOT_RUNNING", ("container '%s' does not run (%s); only a running plugin can be attached to")
-      :format(name, inspected.State.Status))
+      :format(name, inspected.state.status))
   end
-  if inspected.State.Paused then return nil, attach.paused(inspected) end
-  local kept = reattach_data.of(inspected.Id, options and options.environment)
+  if inspected.state.paused then return nil, attach.paused(engine, inspected.id) end
+  local kept = reattach_data.of(inspected.id, options and options.environment)
   local environment = environment_of(inspected)
   local possible, why_not = check_possible(environment, kept, name)
   if not possible then return nil, why_not end
@@ -224,12 +254,12 @@ function attach.find(engine, name, options)
     return refuse("SOCKET_NOT_VISIBLE", ("plugin '%s' has no socket in %s yet, or runsc does not show it (it needs "
       .. "--host-uds=create)"):format(name, directory))
   end
-  local label = inspected.Config.Labels and inspected.Config.Labels[LABEL.plugin]
-  return { name = label or inspected.Name:gsub("^/", ""), container = inspected.Id, inspected = inspected,
+  local label = inspected.labels[LABEL.plugin]
+  return { name = label or inspected.name, container = inspected.id, inspected = inspected,
     launcher = label and "gantry" or "other", directory = directory, sockets = sockets,
     network = kept and kept.network or "unix", address = kept and kept.address or sockets[1],
     protocol = kept and kept.protocol,
-    protocol_version = kept and kept.protocol_version or offered_version(environment), pid = inspected.State.Pid,
+    protocol_version = kept and kept.protocol_version or offered_version(environment), pid = inspected.state.pid,
     reattach_data = kept }
 end
 
@@ -247,7 +277,7 @@ end
 ---@return gantry.Config
 function attach.config(found)
   local config = assert(validate { image = "attached" })
-  config.name, config.image = found.name, found.inspected.Config.Image
+  config.name, config.image = found.name, found.inspected.image
   return config
 end
 
@@ -297,8 +327,8 @@ function attach.clean(plugin)
   local directory = ownerless_directory(plugin.borrowed)
   if not directory then return end
   local found, environment = plugin.borrowed, plugin.options.environment
-  leftovers.take_away(plugin.engine, { Id = plugin.container, Names = { found.inspected.Name },
-    Labels = found.inspected.Config.Labels }, launches.by_id(plugin.container, environment), environment)
+  leftovers.take_away(plugin.engine, { id = plugin.container, name = found.inspected.name,
+    labels = found.inspected.labels }, launches.by_id(plugin.container, environment), environment)
   reattach_data.forget(plugin.container, environment)
   socket_directory.remove(directory)
 end
@@ -309,7 +339,7 @@ end
 ---@return boolean? ok, gantry.Error? err
 function attach.run(plugin, found)
   plugin.borrowed, plugin.container, plugin.inspected = found, found.container, found.inspected
-  plugin.reference, plugin.image = found.inspected.Config.Image, { Id = found.inspected.Image }
+  plugin.reference, plugin.image = found.inspected.image, { id = found.inspected.image_id }
   plugin.protocol_version, plugin.ready_ms = found.protocol_version, 0
   plugin.address = { network = found.network, string = found.address }
   plugin:open_output()

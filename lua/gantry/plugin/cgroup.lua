@@ -5,7 +5,8 @@
 --- hierarchy for each controller, version 2 one for all, and hybrid machines have both.
 
 local core = require "gantry.core"
-local mount_table = require "gantry.plugin.mount_table"
+local later = require "gantry.base.later"
+local mount_table = later "gantry.plugin.mount_table"
 
 local cgroup = {}
 

@@ -19,7 +19,7 @@ local LIVING <const> = { running = true, paused = true, restarting = true }
 ---@param container table as the engine lists it
 ---@return boolean
 function claims.is_living(container)
-  return LIVING[container.State] == true
+  return LIVING[container.status] == true
 end
 
 ---@param container table as the engine lists it
@@ -47,10 +47,11 @@ end
 ---@return boolean
 function claims.is_supervised(container, record, environment)
   local supervisor = record and record.supervisor
+  if record and record.waits then return false end
   if supervisor and claims.is_living(container) then return true end
-  local labels = type(container.Labels) == "table" and container.Labels or {}
+  local labels = type(container.labels) == "table" and container.labels or {}
   local live = account_of(supervisor or state_dir.path(environment) .. "/up", labels[LABEL.plugin]).live
-  return type(live) == "table" and live.container == container.Id
+  return type(live) == "table" and live.container == container.id
 end
 
 ---@param record gantry.LaunchRecord of a supervised plugin
@@ -75,6 +76,14 @@ local function is_same(left, right)
   return left == right or core.system.real_path(left) == core.system.real_path(right)
 end
 
+---Whether two socket directories are where those of one plugin are: what was made ahead has one of another name.
+---@param left any path
+---@param right string path
+---@return boolean
+local function is_beside(left, right)
+  return is_same(left, right) or type(left) == "string" and is_same((ownership.split(left)), (ownership.split(right)))
+end
+
 ---Whether a plugin's containers may make place for a launch.
 ---@param containers table[]
 ---@param records table<string, gantry.LaunchRecord>
@@ -83,19 +92,19 @@ end
 ---@return boolean? free, gantry.Error? err ALREADY_RUNNING
 function claims.may_take(containers, records, directory, options)
   for _, container in ipairs(containers) do
-    local record = records[container.Id]
+    local record = records[container.id]
     local supervisor = record and record.supervisor
     local others = supervisor and supervisor ~= options.supervisor
-    if others and claims.is_living(container) and is_same(container.Labels[LABEL.directory], directory) then
+    if others and not record.waits and claims.is_living(container) and is_beside(record.directory, directory) then
       return nil, supervised_error(record, ("a gantry up that is gone left it (container %s)"):format(
-        container.Id:sub(1, 12)), true)
+        container.id:sub(1, 12)), true)
     end
   end
   return true
 end
 
 ---Whether the launch of a plugin may take over the directory that an earlier one left.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param name string
 ---@param directory string whose lock the caller holds
 ---@param options { environment: table<string, string>?, supervisor: string? }
@@ -116,7 +125,8 @@ end
 function claims.held(name, directory, environment)
   local holder, supervised
   for _, record in ipairs(launches.all(environment)) do
-    if is_same(record.directory, directory) then
+    local its = record.plugin == name and not record.waits and is_beside(record.directory, directory)
+    if its or is_same(record.directory, directory) then
       supervised = record.supervisor and record or supervised
       if record.pid and core.system.stat("/proc/" .. record.pid) then holder = record end
     end

@@ -6,12 +6,13 @@
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local hardening = require "gantry.engine.hardening"
+local later = require "gantry.base.later"
 local launches = require "gantry.place.launches"
-local memory_dir = require "gantry.place.memory_dir"
+local memory_dir = later "gantry.place.memory_dir"
 local rootless = require "gantry.plugin.rootless"
 local runtime_dir = require "gantry.place.runtime_dir"
-local secret_file = require "gantry.plugin.secret_file"
-local user = require "gantry.plugin.user"
+local secret_file = later "gantry.plugin.secret_file"
+local user = later "gantry.plugin.user"
 
 local credentials = {}
 
@@ -67,7 +68,7 @@ end
 ---@param plugin gantry.Plugin
 ---@return integer? uid, gantry.Error? err
 local function first_user(plugin)
-  if plugin.config.userns_mode == "host" or plugin.engine.kind ~= "docker" then return 0 end
+  if plugin.config.userns_mode == "host" then return 0 end
   local found, err = hardening.of(plugin.engine)
   if not found then return nil, err end
   if not found.remapped then return 0 end

@@ -25,14 +25,11 @@ end
 ---@param plugin gantry.Plugin
 ---@return string
 local function by_module(plugin)
-  local inspected = plugin.container and plugin.engine:inspect(plugin.container) or {}
+  local inspected = plugin.container and plugin.engine:inspect(plugin.container)
   local own, found = confinement.own(), {}
   if own then found[1] = ("this process is held to '%s' by %s"):format(own.label, own.module) end
-  for module, field in pairs { AppArmor = "AppArmorProfile", SELinux = "ProcessLabel" } do
-    local label = inspected[field]
-    if type(label) == "string" and label ~= "" then
-      found[#found + 1] = ("its container to '%s' by %s"):format(label, module)
-    end
+  for module, label in pairs(inspected and inspected.confinement or {}) do
+    found[#found + 1] = ("its container to '%s' by %s"):format(label, module)
   end
   if #found == 0 then found[1] = "AppArmor or SELinux" end
   return ("its mode lets you in, but a security module of the kernel does not (%s): look for \"denied\" in `dmesg` or "

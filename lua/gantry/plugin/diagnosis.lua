@@ -20,6 +20,7 @@ local LAST_LINES <const> = 20
 ---@field runtime string?
 ---@field container string? its id
 ---@field kept boolean? whether the container is still there
+---@field look string[]? of a kept one: lines for a shell that look at it, and that remove it
 ---@field working_dir string?
 ---@field user string?
 ---@field exit gantry.Exit?
@@ -28,21 +29,21 @@ local LAST_LINES <const> = 20
 ---@field hint string?
 
 ---@param plugin gantry.Plugin
----@param container table the request, or what was inspected
+---@param labels table<string, string> of its container
 ---@return { all: boolean, cookie: string?, masked: table<string, boolean> } whose values may be shown
-local function shown(plugin, container)
+local function shown(plugin, labels)
   local config = plugin.config
   return { all = config.debug == "env", cookie = config.cookie and config.cookie.key,
-    masked = masking.names(container.Labels) }
+    masked = masking.names(labels) }
 end
 
 ---@param plugin gantry.Plugin
 ---@return string[]? environment of the container, the image's included
 local function environment_of(plugin)
-  local config = plugin.inspected and plugin.inspected.Config or plugin.request
-  if not plugin.config.debug or not config then return nil end
-  local list, show = {}, shown(plugin, config)
-  for i, entry in ipairs(config.Env or {}) do
+  local container = plugin.inspected or plugin.spec
+  if not plugin.config.debug or not container then return nil end
+  local list, show = {}, shown(plugin, container.labels)
+  for i, entry in ipairs(container.env) do
     list[i] = by_hand.is_public(entry:match("^[^=]*"), show) and entry or masking.entry(entry)
   end
   table.sort(list)
@@ -52,20 +53,15 @@ end
 ---@param plugin gantry.Plugin
 ---@return string?
 local function command_of(plugin)
-  if not plugin.config.debug or not plugin.request then return nil end
-  local options = shown(plugin, plugin.request)
-  options.kind, options.directory = plugin.engine.kind, plugin.directory_path
-  options.seccomp = plugin.config.seccomp
-  return by_hand.command(plugin.request, options)
+  local spec = plugin.spec
+  if not plugin.config.debug or not spec then return nil end
+  return by_hand.command(plugin.engine, spec, shown(plugin, spec.labels), plugin.directory_path)
 end
 
 ---@param plugin gantry.Plugin
 ---@return string?
 local function runtime_of(plugin)
-  local engine, inspected = plugin.engine, plugin.inspected
-  -- Podman calls every one "oci"; its service has one for all containers.
-  if engine.kind == "podman" then return engine.known_info and engine.known_info.DefaultRuntime end
-  return inspected and inspected.HostConfig and inspected.HostConfig.Runtime or plugin.config.runtime
+  return plugin.inspected and plugin.inspected.runtime or plugin.config.runtime
 end
 
 ---What can be told of a plugin, whether it runs or has ended.
@@ -73,16 +69,26 @@ end
 ---@return gantry.Diagnosis
 function diagnosis.of(plugin)
   local config, image = plugin.config, plugin.image or {}
-  local inner = image.Config or {}
   return {
     output = plugin.output and plugin.output:last_lines(LAST_LINES) or {},
-    image = plugin.reference, image_id = image.Id, binary = config.binary,
-    entrypoint = config.entrypoint or inner.Entrypoint, arguments = config.args or inner.Cmd,
+    image = plugin.reference, image_id = image.id, binary = config.binary,
+    entrypoint = config.entrypoint or image.entrypoint, arguments = config.args or image.command,
     runtime = runtime_of(plugin),
-    container = plugin.container, kept = plugin.kept, exit = plugin.exit, image_size = image.Size,
-    working_dir = config.working_dir or inner.WorkingDir, user = config.user or inner.User,
+    container = plugin.container, kept = plugin.kept, exit = plugin.exit, image_size = image.size,
+    look = plugin.kept and { plugin.engine:by_hand("inspect", plugin.container),
+      plugin.engine:by_hand("remove", plugin.container) } or nil,
+    working_dir = config.working_dir or image.working_dir, user = config.user or image.user,
     environment = environment_of(plugin), by_hand = command_of(plugin),
   }
+end
+
+---How a container that is kept for inspection is looked at, and removed.
+---@param found gantry.Diagnosis of such a one
+---@return string
+function diagnosis.kept_text(found)
+  local remove = found.look[2] and ("`%s` or "):format(found.look[2]) or ""
+  return ("container %s is kept: `%s`, then %s`gantry gc --kept`"):format(found.container:sub(1, 12), found.look[1],
+    remove)
 end
 
 local function quoted(list)
@@ -113,9 +119,7 @@ function diagnosis.lines(found)
   if found.by_hand then lines[#lines + 1] = "by hand: " .. found.by_hand end
   if found.hint then lines[#lines + 1] = "hint:   " .. found.hint end
   if found.kept then
-    local id = found.container:sub(1, 12)
-    lines[#lines + 1] = ("hint:   container %s is kept: `docker inspect %s`, then `docker rm %s` or `gantry gc --kept`")
-      :format(id, id, id)
+    lines[#lines + 1] = "hint:   " .. diagnosis.kept_text(found)
   elseif #found.output > 0 or found.exit then
     lines[#lines + 1] = ("hint:   the last %d lines are shown; `gantry run --debug` keeps the container for inspection")
       :format(LAST_LINES)

@@ -4,7 +4,8 @@
 --- it stands. No message shows anything of a line: it may be a secret.
 
 local errors = require "gantry.base.errors"
-local secret_file = require "gantry.plugin.secret_file"
+local later = require "gantry.base.later"
+local secret_file = later "gantry.plugin.secret_file"
 local variables = require "gantry.config.variables"
 
 local env_files = {}

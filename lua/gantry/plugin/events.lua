@@ -8,6 +8,7 @@ local events = {}
 
 ---Each is a call of on_event with the kind, and a table of these fields.
 ---@class gantry.PluginEvents
+---@field engine { text: string } which engine runs it, and why, where nobody named one and no daemon answers
 ---@field image { reference: string, id: string } the image is there and is the one that is pinned
 ---@field pulling { reference: string } the image is not there: its pull begins
 ---@field pull gantry.PullMessage the engine tells how far the pull is
@@ -20,6 +21,8 @@ local events = {}
 ---@field corpse { container: string, error: gantry.Error } the engine does not let a dead container be removed
 ---@field warning { text: string } something is not as it should be, and the launch goes on
 ---@field created { container: string } the container is made
+---@field taken { container: string, stood: boolean } a container that waited is taken for it, instead of one that is
+--- made; stood: the plugin stood by in it
 ---@field started { container: string, seconds: number } it runs; how long making and starting it took
 ---@field ready { plugin: gantry.Plugin } the launch has ended well
 ---@field attached { plugin: gantry.Plugin } gantry.attach has ended well

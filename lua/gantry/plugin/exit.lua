@@ -3,6 +3,8 @@
 --- plugin/exit.lua: how a plugin's process ended, as one value, from what read_exit.lua was told by the engine; and
 --- its wording.
 
+local exit_code = require "gantry.base.exit_code"
+
 local exit = {}
 
 local SIGNALS = {
@@ -32,16 +34,16 @@ function exit.timestamp(text)
   return whole + tonumber(second)
 end
 
----@param state table the engine's State
+---@param state gantry.ContainerState
 ---@return number?
 local function uptime(state)
-  local started, finished = exit.timestamp(state.StartedAt), exit.timestamp(state.FinishedAt)
+  local started, finished = exit.timestamp(state.started_at), exit.timestamp(state.finished_at)
   if not started or not finished then return nil end
   return math.max(0, finished - started) -- of a very short life, the engine may note the end before the start
 end
 
 -- Of a process that SIGKILL ended, as memory that ran out does.
-local KILLED <const> = 137
+local KILLED <const> = exit_code.of { signal = 9 }
 
 ---Memory ran out for the process that ended only where SIGKILL ended it, and not ours: the engine's flag says that some
 ---process in the container was killed for memory at some time, and stays.
@@ -51,22 +53,24 @@ local KILLED <const> = 137
 ---@return "exit"|"signal"|"oom" cause, string? signal
 ---@return boolean? child_oom whether the flag tells of another process than the one that ended
 local function cause_of(code, flag, killed)
-  local signal = code > 128 and SIGNALS[code - 128] or nil
+  local signal = SIGNALS[code - exit_code.BY_SIGNAL]
   if flag and code == KILLED and not killed then return "oom", signal end
   return signal and "signal" or "exit", signal, flag and true or nil
 end
 
----@param state table the State of the engine's inspect of a stopped container
+---@param state gantry.ContainerState of a stopped container
 ---@param requested boolean
 ---@param killed boolean? whether we sent SIGKILL
 ---@return gantry.Exit
 function exit.from_state(state, requested, killed)
-  if state.Status == "created" and state.ExitCode == 0 then
+  if state.status == "created" and (state.exit_code or 0) == 0 then
     return exit.unknown("engine_error", "the engine does not know that it was started", requested)
   end
-  local cause, signal, child_oom = cause_of(state.ExitCode or 0, state.OOMKilled, killed)
-  local message = state.Error
-  return { cause = cause, code = state.ExitCode, signal = signal, error = message ~= "" and message or nil,
+  if state.status == "dead" and not state.exit_code then
+    return exit.unknown("lost", state.error or "the engine does not know how it ended", requested)
+  end
+  local cause, signal, child_oom = cause_of(state.exit_code or 0, state.out_of_memory, killed)
+  return { cause = cause, code = state.exit_code, signal = signal, error = state.error,
     uptime = uptime(state), requested = requested, known = true, child_oom = child_oom }
 end
 
@@ -78,6 +82,23 @@ function exit.from_death(death, requested, killed)
   local cause, signal, child_oom = cause_of(death.code, death.oom, killed)
   return { cause = cause, code = death.code, signal = signal, uptime = death.uptime, requested = requested,
     known = true, child_oom = child_oom }
+end
+
+---@class gantry.ToldExit what a plugin's gate said
+---@field code integer?
+---@field signal integer?
+---@field memory_ran_out boolean? nil where it cannot see that
+---@field uptime number
+
+---@param told gantry.ToldExit
+---@param limited boolean whether its memory is
+---@param requested boolean
+---@param killed boolean? whether we sent SIGKILL
+---@return gantry.Exit? exit nil where memory may have run out, which the engine tells
+function exit.from_gate(told, limited, requested, killed)
+  if told.signal and limited and told.memory_ran_out == nil and not killed then return nil end
+  local death = { code = exit_code.of(told), oom = told.memory_ran_out == true, uptime = told.uptime }
+  return exit.from_death(death, requested, killed)
 end
 
 ---@param cause "lost"|"engine_error"

@@ -59,7 +59,7 @@ local function remedy_of(plugin, err)
     if not config.memory then return "the machine, or the cgroup that it is in, has no memory left for it" end
     return ("its memory limit of %s is too small; raise memory in the policy"):format(
       units.format_bytes(config.memory))
-  elseif err.code == "START_FAILED" and err.status and config.ulimits then
+  elseif err.code == "START_FAILED" and config.ulimits then
     return "the policy's ulimits hold for the runtime's own last steps too; raise them, or leave them out"
   elseif err.code ~= "EXITED_BEFORE_HANDSHAKE" or not misses_cookie(plugin) then
     return nil

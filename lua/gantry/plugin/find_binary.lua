@@ -6,7 +6,6 @@
 local binaries = require "gantry.place.binaries"
 local binary = require "gantry.plugin.binary"
 local binary_image = require "gantry.engine.binary_image"
-local c_module = require "gantry.base.c_module"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 
@@ -28,7 +27,7 @@ end
 ---@param found gantry.Binary
 ---@return table|false|nil image false where the engine has none, gantry.Error? err
 local function look_up(plugin, found)
-  local image, err = plugin.engine:inspect_image(plugin.reference)
+  local image, err = plugin.engine:image(plugin.reference)
   if image then return binary_image.holds(image, found) and image end
   if err.code == "IMAGE_NOT_FOUND" then return false end
   return nil, err
@@ -38,23 +37,17 @@ end
 ---@param found gantry.Binary
 ---@param id string
 local function take(plugin, found, id)
-  plugin.image = { Id = id, Size = found.size, Config = { Entrypoint = { binary_image.PROGRAM } } }
+  plugin.image = { id = id, digests = {}, size = found.size, entrypoint = { binary_image.PROGRAM } }
 end
 
 ---@param plugin gantry.Plugin
 ---@param found gantry.Binary
 ---@return boolean? ok, gantry.Error? err
 local function load(plugin, found)
-  local module, err = c_module.load "digest"
-  if not module then return nil, err end
-  local before, after = binary_image.archive(found)
-  local body, unmade = module.body { before = before, file = found.file, size = found.size, sha256 = found.sha256,
-    after = after }
-  if not body then return nil, unmade end
   -- Before the engine has it: what is not written down is never taken away.
   binaries.keep_image({ engine = plugin.engine.endpoint.name, sha256 = found.sha256, layer = found.layer },
     plugin.options.environment)
-  local ok, failure = plugin.engine:load_image(body, "load binary " .. found.path)
+  local ok, failure = plugin.engine:load_binary(found)
   if ok or failure.code ~= "FILE_CHANGED" then return ok, failure end
   return nil, errors.new("BINARY_CHANGED", ("binary %s was changed while it was loaded; launch it again"):format(
     found.path), { cause = failure })
@@ -66,8 +59,8 @@ end
 local function believe(plugin)
   local pin = plugin.config.sha256
   plugin.reference = binary_image.reference(pin or "latest")
-  plugin.image = { Id = pin and "sha256:" .. pin or plugin.reference,
-    Config = { Entrypoint = { binary_image.PROGRAM } } }
+  plugin.image = { id = pin and "sha256:" .. pin or plugin.reference, digests = {},
+    entrypoint = { binary_image.PROGRAM } }
   return true
 end
 
@@ -80,7 +73,7 @@ function find_binary.look_up(plugin)
   if not found then return nil, err end
   local image, failure = look_up(plugin, found)
   if image == nil then return nil, failure end
-  take(plugin, found, image and image.Id or binary_image.id(found))
+  take(plugin, found, image and image.id or binary_image.id(found))
   return true
 end
 
@@ -104,9 +97,9 @@ function find_binary.run(plugin)
     return nil, errors.new("BINARY_NOT_LOADED", ("load binary %s: the engine says that it has it, but image %s is not "
       .. "this one; look at the engine's log"):format(found.path, plugin.reference))
   end
-  take(plugin, found, image.Id)
+  take(plugin, found, image.id)
   local path, sha256, seconds = found.path, found.sha256, loaded and core.loop.clock() - began or nil
-  plugin:event("binary", { path = path, sha256 = sha256, id = image.Id, size = found.size, seconds = seconds })
+  plugin:event("binary", { path = path, sha256 = sha256, id = image.id, size = found.size, seconds = seconds })
   return true
 end
 

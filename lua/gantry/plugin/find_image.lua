@@ -7,7 +7,6 @@ local later = require "gantry.base.later"
 local elsewhere = later "gantry.engine.elsewhere"
 local errors = require "gantry.base.errors"
 local image_name = require "gantry.base.image"
-local pull = later "gantry.engine.pull"
 
 local find_image = {}
 
@@ -20,12 +19,12 @@ local function image_reference(config)
   return config.image .. ":latest"
 end
 
----@param image table the engine's inspect
+---@param image gantry.EngineImage
 ---@param pin string 64 hex digits
 ---@return boolean
 local function pinned(image, pin)
-  if image.Id == "sha256:" .. pin then return true end
-  for _, digest in ipairs(image.RepoDigests or {}) do
+  if image.id == "sha256:" .. pin then return true end
+  for _, digest in ipairs(image.digests) do
     if digest:sub(-#pin - 8) == "@sha256:" .. pin then return true end
   end
   return false
@@ -35,7 +34,7 @@ end
 ---@return boolean? ok, gantry.Error? err
 local function fetch(plugin)
   plugin:event("pulling", { reference = plugin.reference })
-  local ok, err = pull.run(plugin.engine, plugin.reference, {
+  local ok, err = plugin.engine:pull(plugin.reference, {
     environment = plugin.options.environment,
     on_message = function(message) plugin:event("pull", message) end,
   })
@@ -47,21 +46,26 @@ end
 ---@return gantry.Error
 local function pin_error(plugin)
   local image = plugin.image
-  local digests = table.concat(image.RepoDigests or {}, ", ")
+  local digests = table.concat(image.digests, ", ")
   return errors.new("IMAGE_PIN_MISMATCH",
     ("image %s is not the pinned one: the policy says sha256:%s, the engine has "
     .. "%s%s; pull the pinned image or change the policy's sha256"):format(plugin.reference, plugin.config.sha256,
-    image.Id, digests ~= "" and " (" .. digests .. ")" or ""))
+    image.id, digests ~= "" and " (" .. digests .. ")" or ""))
+end
+
+---@param list string[]?
+---@return string[]? list nil where it is empty
+local function some(list)
+  return list and #list > 0 and list or nil
 end
 
 ---What matters of an image as long as its plugin lives.
----@param image table as the engine has it
----@return table
+---@param image gantry.EngineImage
+---@return gantry.EngineImage
 local function essence(image)
-  local inner = image.Config or {}
-  return { Id = image.Id, Size = image.Size, Config = { Entrypoint = inner.Entrypoint, Cmd = inner.Cmd,
-    WorkingDir = inner.WorkingDir, User = inner.User,
-    StopSignal = inner.StopSignal } }
+  return { id = image.id, digests = image.digests, size = image.size, entrypoint = some(image.entrypoint),
+    command = some(image.command), working_dir = image.working_dir, user = image.user,
+    stop_signal = image.stop_signal, volumes = image.volumes }
 end
 
 ---Loaded for policies that name a binary alone.
@@ -73,18 +77,17 @@ local function elsewhere_error(plugin)
   local engine, reference = plugin.engine, plugin.reference
   local other = elsewhere.find(engine, reference, plugin.options.environment)
   return other and errors.new("IMAGE_NOT_FOUND", ("image %s is not on the engine at %s, but on that at %s; name that "
-    .. "one with --engine or DOCKER_HOST, or copy it: docker -H %s save %s | docker -H %s load"):format(reference,
-    engine.endpoint.name, other, other, reference, engine.endpoint.name), { status = 404 })
+    .. "one with --engine or DOCKER_HOST, or copy it: docker -H %s save %s | %s"):format(reference,
+    engine.endpoint.name, other, other, reference, engine:load_command()), { status = 404 })
 end
 
 ---@param config gantry.Config
----@param image table as the engine has it
+---@param image gantry.EngineImage
 ---@return boolean
 local function names_program(config, image)
-  local inner = image.Config
-  if not inner then return true end -- who does not tell is believed
-  for _, command in ipairs { config.entrypoint or false, config.args or false, inner.Entrypoint or false,
-    inner.Cmd or false } do
+  if not image.entrypoint then return true end -- who does not tell is believed
+  for _, command in ipairs { config.entrypoint or false, config.args or false, image.entrypoint,
+    image.command or false } do
     if command and #command > 0 then return true end
   end
   return false
@@ -97,7 +100,7 @@ function find_image.look_up(plugin)
   local config = plugin.config
   if config.binary then return find_binary().look_up(plugin) end
   plugin.reference = image_reference(config)
-  local image, err = plugin.engine:inspect_image(plugin.reference, config.sha256)
+  local image, err = plugin.engine:image(plugin.reference, config.sha256)
   if not image then return nil, err end
   plugin.image = image
   if config.sha256 and not pinned(image, config.sha256) then return nil, pin_error(plugin) end
@@ -106,7 +109,7 @@ function find_image.look_up(plugin)
       .. "entrypoint = { \"/path/in/the/image\" } in the policy"):format(plugin.reference))
   end
   plugin.image = essence(image)
-  plugin:event("image", { reference = plugin.reference, id = image.Id })
+  plugin:event("image", { reference = plugin.reference, id = image.id })
   return true
 end
 

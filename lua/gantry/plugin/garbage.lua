@@ -19,7 +19,7 @@ local socket_directory = require "gantry.place.socket_directory"
 local garbage = {}
 
 ---@class gantry.Garbage
----@field kind "container"|"directory"|"memory"|"launch"|"image"
+---@field kind "container"|"directory"|"memory"|"launch"|"image"|"unnamed"
 ---@field name string the plugin's
 ---@field container string? the engine's id
 ---@field container_name string?
@@ -27,6 +27,7 @@ local garbage = {}
 ---@field path string? the directory's
 ---@field keep boolean? it is to stay for inspection: only its process is ended
 ---@field image gantry.BinaryImage? an image's record
+---@field unnamed gantry.UnnamedImage?
 
 -- Where the owner cannot be known nothing is taken away: whoever asked for it can look.
 local UNOWNED = { dead = true, no_directory = true }
@@ -51,7 +52,7 @@ local function is_garbage(container, launch, options)
   if claims.is_supervised(container, launch, options.environment) then return false end
   -- By now its directory may be that of another launch.
   if claims.is_kept(container, launch) then return options.kept == true end
-  return UNOWNED[ownership.state(container.Labels[LABEL.directory])] == true
+  return UNOWNED[ownership.state(container.labels[LABEL.directory])] == true
 end
 
 ---@param list gantry.Garbage[]
@@ -61,15 +62,15 @@ local function find_containers(list, engine, options)
   if not containers then return nil, err end
   local directories, listed = {}, {}
   for _, container in ipairs(containers) do
-    local launch = records[container.Id]
+    local launch = records[container.id]
     listed[launch and launch.container or ownership.name_of(container) or ""] = true
-    local path = container.Labels[LABEL.directory] or ""
+    local path = container.labels[LABEL.directory] or ""
     local here = options.all or ownership.split(path) == options.runtime_dir
     directories[path] = true
     if here and is_garbage(container, launch, options) then
       local keep = launch and launch.keep and not options.kept or nil
-      list[#list + 1] = { kind = "container", name = container.Labels[LABEL.plugin] or "?", container = container.Id,
-        state = container.State or "?", path = not claims.is_kept(container, launch) and path or nil,
+      list[#list + 1] = { kind = "container", name = container.labels[LABEL.plugin] or "?", container = container.id,
+        state = container.status or "?", path = not claims.is_kept(container, launch) and path or nil,
         container_name = ownership.name_of(container), keep = keep }
     end
   end
@@ -98,7 +99,7 @@ local function find_memories(list, engine, environment)
     local kept = reattach_data.of(id, environment)
     if kept and kept.engine == engine.endpoint.name then
       local container, err = engine:inspect(id)
-      if not container and err.status ~= 404 then return nil, err end
+      if not container and err.code ~= "NOT_FOUND" then return nil, err end
       if not container then list[#list + 1] = { kind = "memory", name = kept.name, container = id } end
     end
   end
@@ -106,14 +107,14 @@ local function find_memories(list, engine, environment)
 end
 
 ---Whether an image is the one that was made, and no container is of it.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param made gantry.BinaryImage
 ---@return boolean? unused nil where the engine did not say, gantry.Error? err
 local function is_unused(engine, made)
-  local image, err = engine:inspect_image(binary_image.reference(made.sha256))
+  local image, err = engine:image(binary_image.reference(made.sha256))
   if not image and err.code ~= "IMAGE_NOT_FOUND" then return nil, err end
   if not image or not binary_image.holds(image, made) then return false end
-  local containers, unlisted = engine:list({}, image.Id)
+  local containers, unlisted = engine:list({}, image.id)
   if not containers then return nil, unlisted end
   return #containers == 0
 end
@@ -133,7 +134,14 @@ local function find_images(list, engine, environment)
   return true
 end
 
----@param engine gantry.Engine
+---@param list gantry.Garbage[]
+local function find_unnamed(list, engine)
+  for _, one in ipairs(engine:unnamed_images()) do
+    list[#list + 1] = { kind = "unnamed", name = one.id or one.path --[[@as string]], unnamed = one }
+  end
+end
+
+---@param engine gantry.EngineClient
 ---@param options { runtime_dir: string, all: boolean?, kept: boolean?, environment: table<string, string>? } all:
 ---containers of other runtime directories too; kept: those that are kept for inspection too
 ---@return gantry.Garbage[]? list, gantry.Error? err
@@ -145,6 +153,7 @@ function garbage.find(engine, options)
   local ok, failure = find_memories(list, engine, options.environment)
   if ok then ok, failure = find_images(list, engine, options.environment) end
   if not ok then return nil, failure end
+  find_unnamed(list, engine)
   return list
 end
 
@@ -157,13 +166,16 @@ function garbage.describe(item)
     return ("socket directory %s"):format(item.path)
   elseif item.kind == "image" then
     return ("image %s of a binary that no policy names"):format(item.name)
+  elseif item.kind == "unnamed" then
+    return item.unnamed.path and ("what was left of an image, %s"):format(item.name)
+      or ("image %s, which has no name"):format(item.name:sub(1, 19))
   elseif item.kind == "launch" then
     return ("record of container %s of plugin '%s', which is gone"):format(item.container_name, item.name)
   end
   return ("memory of plugin '%s' (container %s)"):format(item.name, item.container:sub(1, 12))
 end
 
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param made gantry.BinaryImage
 ---@param environment table<string, string>?
 ---@return boolean? removed, gantry.Error? err
@@ -175,11 +187,12 @@ local function remove_image(engine, made, environment)
 end
 
 ---Removes one, unless it has an owner by now.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param item gantry.Garbage
 ---@param environment table<string, string>?
 ---@return boolean? removed, gantry.Error? err
 function garbage.remove(engine, item, environment)
+  if item.kind == "unnamed" then return engine:discard_image(item.unnamed) end
   if item.kind == "image" then return remove_image(engine, item.image, environment) end
   local directory, state
   if item.path then
@@ -190,7 +203,7 @@ function garbage.remove(engine, item, environment)
   end
   if item.kind == "container" then
     local launch = item.keep and launches.of(item.container_name, item.path, environment)
-    local gone, err = leftovers.take_away(engine, { Id = item.container }, launch or nil, environment)
+    local gone, err = leftovers.take_away(engine, { id = item.container }, launch or nil, environment)
     if not gone then
       if directory then directory:close() end
       return nil, err

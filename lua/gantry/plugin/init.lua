@@ -6,38 +6,31 @@
 local addresses = require "gantry.plugin.addresses"
 local later = require "gantry.base.later"
 local adoption = later "gantry.plugin.adoption"
+local ahead = later "gantry.plugin.ahead"
 local attach = later "gantry.plugin.attach"
 local calls = require "gantry.plugin.calls"
 local core = require "gantry.core"
-local credentials = require "gantry.plugin.credentials"
 local diagnosis = later "gantry.plugin.diagnosis"
 local failure = require "gantry.plugin.failure"
+local follow = require "gantry.plugin.follow"
+local gate = later "gantry.plugin.gate"
 local errors = require "gantry.base.errors"
 local events = require "gantry.plugin.events"
 local exit = require "gantry.plugin.exit"
 local launch = require "gantry.plugin.launch"
-local masking = require "gantry.plugin.masking"
-local launches = require "gantry.place.launches"
 local read_exit = require "gantry.plugin.read_exit"
-local reattach_data = require "gantry.place.reattach_data"
 local output = later "gantry.plugin.output"
-local removal = require "gantry.plugin.removal"
-local retry = require "gantry.task.retry"
-local socket_directory = require "gantry.place.socket_directory"
+local release = require "gantry.plugin.release"
 local stats = require "gantry.plugin.stats"
 local task = require "gantry.task"
 local ways = require "gantry.plugin.ways_to_end"
 
 local plugin = {}
 
--- Seconds that an engine may be away.
-local ENGINE_TIMEOUT <const> = 60
-local FIRST_RETRY <const>, LONGEST_RETRY <const> = 0.1, 2
-
 ---@class gantry.Plugin
 ---@field name string
 ---@field config gantry.Config
----@field state "launching"|"ready"|"stopping"|"ended"
+---@field state "launching"|"waiting"|"standing"|"ready"|"stopping"|"ended" waiting, standing: see gantry.plugin.ahead
 ---@field container string? the engine's id
 ---@field address { network: string, string: string }? where hosts reach it
 ---@field protocol string? "grpc" or "netrpc"
@@ -53,7 +46,7 @@ local Plugin = {}
 Plugin.__index = Plugin
 
 ---@class gantry.PluginOptions: gantry.LaunchOptions what gantry itself says beyond that
----@field engine gantry.Engine
+---@field engine gantry.EngineClient
 ---@field policy string? the path of the policy that this is
 ---@field deaths gantry.Deaths? what the engine's events tell of ends, asked before the engine itself
 ---@field unique boolean? it gets a name that no other has, made of its own
@@ -61,7 +54,15 @@ Plugin.__index = Plugin
 ---@field keeps_container boolean? the container of a plugin that ended stays until plugin:remove_container()
 ---@field engine_timeout number? seconds that an engine may be away before the plugin counts as ended; the
 --- policy's where nil, and 60 where it has none
+---@field ahead "waiting"|"standing"|nil how far it is brought before anybody wants it
+---@field fits string? the config that it is made for, by a short name
+---@field found { container: string, name: string, directory: string, by_input: boolean? }? one that was made ahead by a
+--- process which is gone
+---@field for_host boolean? it waits for a host, whose output its gate can get by a socket alone
+---@field directory_name string? of its socket directory, where that is not the plugin's name
+---@field taken gantry.Plugin? one that was made ahead, which this launch takes up
 ---@field on_step fun(step: string)? a step of the launch begins
+---@field on_death fun()? its process has ended by itself; nothing of it was given back yet
 
 ---@param config gantry.Config
 ---@param options gantry.PluginOptions
@@ -75,7 +76,8 @@ local function new(config, options)
   return self
 end
 
-Plugin.event = events.tell
+Plugin.event, Plugin.follow = events.tell, follow
+Plugin.release, Plugin.remove_container = release.all, release.container
 
 ---Makes what takes its output apart, before it is attached to.
 ---@param on_handshake fun()? nil where the first line was said to somebody else: all that comes now is output
@@ -86,30 +88,25 @@ end
 ---Attaches to the container's output; also anew, to one that runs on after its engine came back.
 ---@return boolean? ok, gantry.Error? err
 function Plugin:attach()
-  self.output:reset()
-  self.stream_ended, self.stream_error = false, nil
+  self.stream_ended, self.stream_error, self.drained = false, nil, task.event()
   local stream, err = self.engine:attach(self.container, {
-    on_output = function(bytes) self:take_output(bytes) end,
+    on_output = function(stream, bytes) self.output:feed(stream, bytes) end,
     on_end = function(reason) self:on_stream_end(reason) end,
   })
   if not stream then return nil, err end
   self.attached = stream
+  self.output:begin_stream()
   self:apply_pause()
   if self.stream_ended then stream:cancel() end -- what came with the headers was no output
   return true
 end
 
-function Plugin:take_output(bytes)
-  local ok, err = self.output:feed(bytes)
-  if ok or self.stream_ended then return end
-  if self.attached then self.attached:cancel() end
-  self:on_stream_end(err)
-end
-
 ---The attached stream is the sign of life: its end leads to the exit.
 function Plugin:on_stream_end(reason)
-  if self.stream_ended then return end -- broken frames have ended it already
+  if self.stream_ended then return end
   self.stream_ended, self.stream_error = true, reason
+  self.drained:set(true)
+  if self.finished then return end
   if self.state ~= "launching" then
     task.detach(self.follow, self)
   elseif self.progress then -- nobody waits for one that was found running: see become_ready
@@ -117,36 +114,37 @@ function Plugin:on_stream_end(reason)
   end
 end
 
+---Its gate has seen it end, before the engine tells. Where another one is to take its place, nobody waits for what it
+---still has to say.
+---@param event table of the gate's
+function Plugin:on_gate_exit(event)
+  self.told_exit = event
+  event.uptime = core.loop.clock() - self.run_since
+  local ended = self.state ~= "launching" and self.options.keeps_container and self:exit_of_gate()
+  if ended then task.detach(self.finish, self, ended) end
+end
+
+---What its gate has told of its end.
+---@return gantry.Exit?
+function Plugin:exit_of_gate()
+  if not self.told_exit then return nil end
+  return exit.from_gate(self.told_exit, self.config.memory ~= nil, self.state == "stopping", self.killing)
+end
+
 ---Ready: from now on the end is followed, also one that came in the meantime.
 function Plugin:become_ready()
   self.state = "ready"
   if self.stream_ended then task.detach(self.follow, self) end
+  if self.told_exit then self:on_gate_exit(self.told_exit) end
 end
+
+---Has the stable address lead to it, where its socket is one; it has to be healthy by then.
+---@return boolean? ok, gantry.Error? err
+function Plugin:take_address() return launch.steps.publish(self) end
 
 ---For a launch that failed: the exit belongs to the diagnosis.
 function Plugin:read_exit()
   self.exit = read_exit(self) or nil
-end
-
----Follows a container whose stream has ended: to its exit, or back to its output where it runs on.
-function Plugin:follow()
-  local since = core.loop.clock()
-  local again = retry.new(FIRST_RETRY, LONGEST_RETRY)
-  local until_when = since + (self.options.engine_timeout or self.config.engine_timeout or ENGINE_TIMEOUT)
-  local away = false
-  while true do
-    local ended, err = read_exit(self)
-    if self.finished then return end
-    if not ended and not err then
-      if self:attach() then return self:event("reattached", { seconds = core.loop.clock() - since }) end
-    elseif not ended and core.loop.clock() > until_when then
-      ended = exit.unknown("engine_error", err.message, self.state == "stopping")
-    end
-    if ended then return self:finish(ended) end
-    if err and not away then self:event("engine_away", { error = err }) end
-    away = away or err ~= nil
-    again:pause()
-  end
 end
 
 ---Ends the plugin's life, once: whoever learns of its end first.
@@ -154,6 +152,7 @@ end
 function Plugin:finish(ended)
   if self.finished then return end
   self.finished, self.exit = true, ended
+  if self.state == "ready" and self.options.on_death then self.options.on_death() end
   self:release(not self.options.keeps_container)
   self.state = "ended"
   self:event("exit", { exit = ended })
@@ -161,34 +160,18 @@ function Plugin:finish(ended)
   self.ended:set(ended)
 end
 
----Gives back what the plugin holds: connections, container, directory. Without the directory, another generation can
----start while the container of this one, which is dead, is still there.
----@param with_container boolean
-function Plugin:release(with_container)
-  if self.connection then self.connection:close() end
-  if self.attached and not self.stream_ended then self.attached:cancel() end
-  if self.borrowed then return attach.clean(self) end
-  credentials.drop(self)
-  if self.container then reattach_data.forget(self.container, self.options.environment) end
-  if with_container then self:remove_container() end
-  if self.directory then socket_directory.remove(self.directory) end
-end
-
----Removes the container, unless it is kept for inspection: by its id, or where none was answered by the name that was
----chosen before it was made.
----@return boolean? gone, gantry.Error? err where the container could not be removed
-function Plugin:remove_container()
-  if self.config.debug and self.container then self.kept = true end
-  if self.kept or self.borrowed or not self.container_name then return true end
-  local gone, err = removal.remove(self.engine, self.container or self.container_name, self.may_appear)
-  if gone then
-    launches.forget(self.container_name, self.directory_path or self.root .. "/" .. self.name, self.options.environment)
-  elseif not self.options.keeps_container then
-    self.engine.swept[self.root .. "/" .. self.name] = nil
-    self:event("warning", { text = ("container %s may be left on the engine (%s); the next run of '%s' removes it")
-      :format(self.container_name, err.message, self.name) })
-  end
-  return gone, err
+---Goes through steps of a launch. Also where that is cancelled, whatever was made goes.
+---@param steps table? as of launch.run
+---@return boolean? ok, gantry.Error? err
+function Plugin:go_through(steps)
+  local over = false
+  local _ <close> = setmetatable({}, { __close = function()
+    if not over then task.shield(self.release, self, true) end
+  end })
+  local ok, err = launch.run(self, steps)
+  if not ok then err = self:fail_launch(err) end
+  over = true
+  return ok, err
 end
 
 ---Launches a plugin and waits until it is ready. The caller owns it and ends it with stop or a `<close>` variable.
@@ -196,18 +179,27 @@ end
 ---@param options gantry.PluginOptions
 ---@return gantry.Plugin? plugin, gantry.Error? err with err.diagnosis where the plugin's end can be told more of
 function plugin.launch(config, options)
-  local self = new(config, options)
-  -- Also where the launch is cancelled: whatever was made goes.
-  local _ <close> = setmetatable({}, { __close = function()
-    if self.state == "launching" then task.shield(self.release, self, true) end
-  end })
-
-  local ok, err = launch.run(self)
-  if not ok then return nil, self:fail_launch(err) end
+  local self = options.taken or new(config, options)
+  local ok, err = self:go_through(options.taken and ahead.take(self, config, options))
+  if not ok then return nil, err end
   self.protocol, self.protocol_version = self.handshake.protocol, self.handshake.protocol_version
   self.ready_ms = (core.loop.clock() - self.began) * 1000
   self:become_ready()
   self:event("ready", { plugin = self })
+  return self
+end
+
+---Begins a plugin's life before anybody wants it. The caller owns it, and has a launch take it up (`taken`), or ends it
+---with discard.
+---@param config gantry.Config
+---@param options gantry.PluginOptions with `ahead`
+---@return gantry.Plugin? plugin in that state, gantry.Error? err
+function plugin.prepare(config, options)
+  local self = new(config, options)
+  local ok, err = self:go_through(ahead.steps_to(options))
+  if not ok then return nil, err end
+  self.state = options.ahead
+  if self.stream_ended then task.detach(self.follow, self) end
   return self
 end
 
@@ -261,10 +253,10 @@ function plugin.plan(config, options)
   local self = new(config, options)
   local request, err = launch.plan(self)
   if not request then return nil, err end
-  return { name = self.name, image = self.reference, image_id = self.image.Id, binary = config.binary,
+  return { name = self.name, image = self.reference, image_id = self.image.id, binary = config.binary,
     sha256 = self.binary_sha256, directory = self.root .. "/"
     .. self.name,
-    api = self.engine.api, engine = self.engine.endpoint.name, request = masking.request(request) }
+    api = self.engine.api, engine = self.engine.endpoint.name, request = request }
 end
 
 local function check_open(self)
@@ -335,13 +327,28 @@ function Plugin:detach()
   self:let_go()
 end
 
+---Takes away one that was made ahead and that nobody has taken up.
+function Plugin:discard()
+  if self.finished then return end
+  if self.connection then
+    self.state = "ready"
+    return self:end_life()
+  end
+  self.finished, self.state = true, "ended"
+  self:release(true)
+  self.ended:set(nil)
+end
+
 ---Leaves it running, for whoever takes it over: connections and the lock on its directory are given back.
 function Plugin:let_go()
   if self.finished then return end
   self.finished, self.state = true, "detached" -- whoever follows it to its end leaves it alone, too
   if self.connection then self.connection:close() end
   if self.attached and not self.stream_ended then self.attached:cancel() end
+  if self.gate then gate.let_go(self) end
+  if self.container and not self.borrowed then self.engine:let_go(self.container) end
   if self.directory then self.directory:close() end
+  if self.name_directory then self.name_directory:close() end
   self.ended:set(nil)
 end
 

@@ -4,30 +4,32 @@
 --- health. Each step is a function of the plugin that returns true, or nil and the error that ends the launch.
 
 local c_module = require "gantry.base.c_module"
-local claims = require "gantry.plugin.claims"
+local later = require "gantry.base.later"
+local clean_start = later "gantry.plugin.clean_start"
+local claims = later "gantry.plugin.claims"
 local container = require "gantry.engine.container"
 local core = require "gantry.core"
 local credentials = require "gantry.plugin.credentials"
-local later = require "gantry.base.later"
 local denied = later "gantry.plugin.denied"
 local env_files = require "gantry.plugin.env_files"
-local environment = require "gantry.plugin.environment"
+local environment = later "gantry.plugin.environment"
 local errors = require "gantry.base.errors"
+local gate = later "gantry.plugin.gate"
 local find_image = require "gantry.plugin.find_image"
 local groups = require "gantry.plugin.groups"
 local home = require "gantry.config.home"
-local handshake = require "gantry.plugin.handshake"
-local leftovers = require "gantry.plugin.leftovers"
+local handshake = later "gantry.plugin.handshake"
 local reattach_data = later "gantry.place.reattach_data"
+local interface = require "gantry.engine.interface"
 local isolation = require "gantry.plugin.isolation"
 local launches = require "gantry.place.launches"
-local listener = require "gantry.plugin.listener"
+local listener = later "gantry.plugin.listener"
 local machine = require "gantry.base.machine"
 local masking = require "gantry.plugin.masking"
 local ownership = require "gantry.place.ownership"
 local relabel = require "gantry.plugin.relabel"
 local refusal = require "gantry.plugin.refusal"
-local removal = require "gantry.plugin.removal"
+local removal = later "gantry.plugin.removal"
 local rootless = require "gantry.plugin.rootless"
 local rpc = later "gantry.grpc.rpc"
 local runtime_dir = require "gantry.place.runtime_dir"
@@ -61,18 +63,7 @@ function launch.name(config, options)
 end
 
 local function check_runtime(plugin)
-  local wanted = plugin.config.runtime
-  if not wanted or plugin.engine.kind == "podman" then return true end -- Podman's: see gantry.engine.podman
-  local info, err = plugin.engine:info()
-  if not info then return nil, err end
-  if info.Runtimes and info.Runtimes[wanted] then return true end
-  local known = {}
-  for name in pairs(info.Runtimes or {}) do known[#known + 1] = name end
-  table.sort(known)
-  return nil, errors.new("RUNTIME_UNKNOWN",
-    ("the engine at %s has no runtime '%s'; it has %s; register it in the engine's "
-    .. "daemon.json or change the policy's runtime"):format(plugin.engine.endpoint.name, wanted, table.concat(known,
-      ", ")))
+  return plugin.engine:check_runtime(plugin.config.runtime)
 end
 
 ---How plugin and host share a socket that is made by this group.
@@ -100,76 +91,49 @@ local function find_group(plugin)
   return share_by(plugin, gid)
 end
 
+---@param plugin gantry.Plugin
+---@param root string
+---@param name string of the directory
+---@return table? directory which nobody else has, gantry.Error? err ALREADY_RUNNING
+local function take_directory(plugin, root, name)
+  local path = root .. "/" .. name
+  local directory, err = socket_directory.make(root, name,
+    { mode = plugin.options.directory_mode or GROUP_MODE, group = plugin.group },
+    function() return claims.check(plugin.engine, plugin.name, path, plugin.options) end)
+  if directory or err.code ~= "SOCKET_DIR_BUSY" then return directory, err end
+  return nil, claims.held(plugin.name, path, plugin.options.environment)
+end
+
+---A plugin whose sockets are in a directory of another name has its own name to itself all the same.
+---@param plugin gantry.Plugin
+local function hold_name(plugin)
+  if plugin.directory:path() == plugin.root .. "/" .. plugin.name then return true end
+  local err
+  plugin.name_directory, err = take_directory(plugin, plugin.root, plugin.name)
+  return plugin.name_directory and true, err
+end
+
 local function open_directory(plugin)
-  local found, err = find_group(plugin)
-  if not found then return nil, err end
   local root = plugin.config.temp_dir or plugin.options.runtime_dir or runtime_dir.path()
   local ok, unsafe = core.socket_dir.root(root)
   if not ok then return nil, unsafe end
   local visible, hidden = refusal.check_visible(plugin, root)
   if not visible then return nil, hidden end
-  local name = plugin.options.directory_name or plugin.name
-  plugin.directory, err = socket_directory.make(root, name,
-    { mode = plugin.options.directory_mode or GROUP_MODE, group = plugin.group },
-    function() return claims.check(plugin.engine, plugin.name, root .. "/" .. name, plugin.options) end)
-  if not plugin.directory then
-    if err.code ~= "SOCKET_DIR_BUSY" then return nil, err end
-    return nil, claims.held(plugin.name, root .. "/" .. name, plugin.options.environment)
-  end
+  local found, err = find_group(plugin) -- waits for what the engine says of itself
+  if not found then return nil, err end
+  plugin.directory, err = take_directory(plugin, root, plugin.options.directory_name or plugin.name)
+  if not plugin.directory then return nil, err end
   plugin.root = root
   local prepared, unsuited = userns.prepare(plugin)
   if not prepared then return nil, unsuited end
   return rootless.prepare(plugin)
 end
 
----Once for each engine, beside the launch, what was left when the machine's power went.
----@param plugin gantry.Plugin
-local function look_for_earlier_boots(plugin)
-  local engine = plugin.engine
-  if engine.looked_back then return end
-  engine.looked_back = true
-  task.detach(function()
-    local removed = leftovers.remove_earlier_boots(engine, plugin.options.environment)
-    if #removed > 0 then plugin:event("leftovers", { containers = removed }) end
-  end)
-end
-
-local function remove_leftovers(plugin)
-  look_for_earlier_boots(plugin)
-  if plugin.options.unique then
-    leftovers.sweep(plugin.engine, plugin.options.environment)
-    return true
-  end
-  local path = plugin.directory:path()
-  local had_directory = not plugin.directory:fresh()
-  -- Once a process has looked, only itself could leave something there, and it says so.
-  if plugin.engine.swept[path] and not had_directory then return true end
-  local result, err = leftovers.remove(plugin.engine, plugin.name, path, plugin.options)
-  if not result then return nil, err end
-  local removed = result.removed
-  plugin.engine.swept[path] = true
-  plugin.found_directory = had_directory
-  for id, reason in pairs(result.corpses) do plugin:event("corpse", { container = id, error = reason }) end
-  if #removed > 0 or had_directory then
-    plugin:event("leftovers", { containers = removed, directory = had_directory and path or nil })
-  end
-  return true
-end
-
----Looks once more where a killed gantry was: it may have asked for a container that the engine made only now.
-local function look_again(plugin)
-  if not plugin.found_directory then return true end
-  local result = leftovers.remove(plugin.engine, plugin.name, plugin.directory:path(),
-    { own = plugin.container, environment = plugin.options.environment, supervisor = plugin.options.supervisor })
-  if result and #result.removed > 0 then plugin:event("leftovers", { containers = result.removed }) end
-  return true -- what could not be removed now, the next launch removes
-end
-
----What the engine will be asked for. Needs the image, the group and the socket directory's path.
+---What the container will be. Needs the image, the group and the socket directory's path.
 ---@param plugin gantry.Plugin
 ---@param path string
----@return table? request, gantry.Error?
-function launch.request(plugin, path)
+---@return gantry.ContainerSpec? spec, gantry.Error?
+local function spec_of(plugin, path)
   local caller = plugin.options.environment or core.system.environment()
   local config, homeless = home.settle(plugin.config, caller)
   if not config then return nil, homeless end
@@ -199,16 +163,34 @@ function launch.request(plugin, path)
     credentials = plugin.credentials and plugin.credentials.target,
   })
   labels[container.LABEL.masked] = masking.label(entries, from_files.values)
-  local request = container.request(config, {
+  local spec = container.spec(config, {
     -- A verified image is named by its id: a tag could be moved between check and creation.
-    image = (config.sha256 or config.binary) and plugin.image.Id or plugin.reference, credentials = plugin.credentials,
+    image = (config.sha256 or config.binary) and plugin.image.id or plugin.reference, credentials = plugin.credentials,
     directory = path, groups = gids, labels = labels, shared = shared.mounts, libraries = plugin.libraries,
     working_dir = shared.working_dir,
     environment = entries, selinux = labelled.selinux, relabel = labelled.relabel, tmpfs = plugin.scratch.tmpfs,
+    outlives = plugin.options.supervisor ~= nil or config.debug or config.outlive_host or nil,
   })
-  local ok, wrong = isolation.settle(plugin, request)
+  local ok, wrong = isolation.settle(plugin, spec)
   if not ok then return nil, wrong end
-  return plugin.engine:fit(request, plugin.credentials and plugin.credentials.source)
+  return spec
+end
+
+---@param plugin gantry.Plugin
+---@param spec gantry.ContainerSpec
+---@return table? request the engine's own, gantry.Error? err
+local function request_of(plugin, spec)
+  return plugin.engine:request(spec, plugin.credentials and plugin.credentials.source)
+end
+
+---What there is to show of a launch that is looked into.
+---@param plugin gantry.Plugin
+---@param spec gantry.ContainerSpec
+local function keep_spec(plugin, spec)
+  plugin.has_init = spec.init
+  if not plugin.config.debug then return end
+  plugin.spec = masking.spec(spec)
+  plugin.request = request_of(plugin, plugin.spec)
 end
 
 ---@param plugin gantry.Plugin whose names are chosen
@@ -227,7 +209,8 @@ local function keep_record(plugin)
   local record = { container = plugin.container_name, plugin = plugin.name, engine = plugin.engine.endpoint.name,
     directory = plugin.directory_path, boot = machine.boot(), keep = plugin.config.debug and true or nil,
     pid = core.system.pid(), supervisor = plugin.options.supervisor,
-    credentials = plugin.credentials and plugin.credentials.source }
+    credentials = plugin.credentials and plugin.credentials.source, id = plugin.container,
+    waits = plugin.options.ahead, fits = plugin.options.fits, by_input = plugin.asked_by_input or nil }
   local written, unwritten = launches.keep(record, plugin.options.environment)
   if not written then
     plugin:event("warning", { text = ("if this gantry is killed, nobody will take its container %s away: %s; set "
@@ -236,7 +219,10 @@ local function keep_record(plugin)
   return record
 end
 
-local function create(plugin)
+---What its container is to be, and be told when it starts.
+---@param plugin gantry.Plugin with image, group and socket directory
+---@return gantry.ContainerSpec? spec, gantry.Error? err
+local function describe(plugin)
   if plugin.config.auto_mtls then
     local certificate, err = c_module.load "certificate"
     if not certificate then return nil, err end
@@ -246,10 +232,18 @@ local function create(plugin)
   plugin.directory_path = plugin.directory:path()
   local named, unnameable = credentials.settle(plugin, core.system.random(4))
   if not named then return nil, unnameable end
-  local request, unbuildable = launch.request(plugin, plugin.directory_path)
-  if not request then return nil, unbuildable end
-  plugin.request, plugin.has_init = plugin.config.debug and masking.request(request) or nil,
-    request.HostConfig.Init
+  return spec_of(plugin, plugin.directory_path)
+end
+
+local function create(plugin)
+  local spec, unbuildable = describe(plugin)
+  if not spec then return nil, unbuildable end
+  local asked, unable = spec, nil
+  if plugin.options.ahead then asked, unable = gate.settle(plugin, spec) end
+  if not asked then return nil, unable end
+  local request, unfit = request_of(plugin, asked)
+  if not request then return nil, unfit end
+  keep_spec(plugin, spec)
 
   plugin.container_name = plugin.container_name or ("gantry-%s-%s"):format(plugin.name, core.system.random(4))
   if plugin.credentials then launches.drop_earlier_credentials(plugin.directory_path, plugin.options.environment) end
@@ -259,27 +253,31 @@ local function create(plugin)
   -- Not to be left half-way: what the engine is creating has to be known to be removed, also by who is cancelled here.
   local created, err = task.shield(function()
     local answer, failure = plugin.engine:create(plugin.container_name, request)
-    plugin.may_appear = failure and not failure.status and UNANSWERED or nil
+    plugin.may_appear = failure and not interface.answered(failure) and UNANSWERED or nil
     return answer, failure
   end)
-  if not created then return nil, refusal.explain(plugin, request, err) end
-  plugin.container, record.id = created.Id, created.Id
+  if not created then return nil, refusal.explain(plugin, spec, err) end
+  plugin.container, record.id = created.id, created.id
   launches.keep(record, plugin.options.environment) -- it may be renamed by hand
   local filled, unfilled = credentials.fill(plugin)
   if not filled then return nil, unfilled end
-  for _, warning in ipairs(created.Warnings or {}) do plugin:event("warning", { text = tostring(warning) }) end
-  for network, settings in pairs(container.further_networks(plugin.config)) do
-    local ok, refused = plugin.engine:connect_network(network, created.Id, settings)
+  for _, warning in ipairs(created.warnings) do plugin:event("warning", { text = tostring(warning) }) end
+  -- Engines before API 1.44 take one network at creation.
+  for network, settings in pairs(spec.endpoints) do
+    local ok, refused = network == spec.network or nil, nil
+    if not ok then ok, refused = plugin.engine:connect_network(network, created.id, settings) end
     if not ok then return nil, refused end
   end
-  plugin:event("created", { container = created.Id })
+  plugin:event("created", { container = created.id })
   return true
 end
 
+local SAYS_ALL <const> = { ENGINE_ANSWER = true, START_FAILED = true, LIMIT_NOT_DELEGATED = true }
+
 ---@return gantry.Error
 local function start_error(err)
-  if err.code == "ENGINE_ANSWER" then return err end
-  local lost = not err.status
+  if SAYS_ALL[err.code] then return err end
+  local lost = not interface.answered(err)
   return errors.new(lost and "ENGINE_CONNECTION_LOST" or "START_FAILED", err.message, { status = err.status,
     cause = err })
 end
@@ -290,10 +288,7 @@ local function attach(plugin)
     plugin.progress:set("handshake")
     plugin:apply_pause()
   end)
-  local ok, err = plugin:attach()
-  -- Podman makes the process ready to run already here, and says here what is wrong with its command.
-  if not ok and plugin.engine.kind == "podman" and err.status then return nil, start_error(err) end
-  return ok, err
+  return plugin:attach()
 end
 
 ---Starts the container, beside the wait for the handshake: its process runs before the engine has answered.
@@ -329,6 +324,9 @@ local function ended_early(plugin)
       ("the output of container %s ended during the launch, but the engine does not report its end; look at the "
       .. "engine's log"):format(plugin.container:sub(1, 12)))
   end
+  -- An engine may learn only from its end that the program was never run.
+  local state = plugin.inspected and plugin.inspected.state
+  if state and state.status == "created" and state.error then return nil, errors.new("START_FAILED", state.error) end
   return nil, errors.new("EXITED_BEFORE_HANDSHAKE", ("plugin '%s' exited before its handshake"):format(plugin.name))
 end
 
@@ -422,32 +420,41 @@ local function publish(plugin)
   end
   local directory = plugin.directory:path()
   local socket = plugin.handshake.address:sub(#directory + 2)
-  local ok, err = plugin.directory:link(plugin.name .. ".sock", plugin.name .. "/" .. socket)
+  local ok, err = plugin.directory:link(plugin.name .. ".sock", directory:match "[^/]+$" .. "/" .. socket)
   if not ok then return nil, err end
   plugin.address = { network = "unix", string = plugin.root .. "/" .. plugin.name .. ".sock" }
   return true
 end
 
+-- Steps of modules that a launch for another host never needs.
+local function remove_leftovers(plugin) return clean_start.remove_leftovers(plugin) end
+local function look_again(plugin) return clean_start.look_again(plugin) end
+local function keep(plugin) return reattach_data.keep(plugin) end
+
 local STEPS = {
   { "find_image", find_image.run }, { "check_runtime", check_runtime }, { "open_directory", open_directory },
   { "remove_leftovers", remove_leftovers }, { "create", create }, { "attach", attach }, { "start", start },
   { "await_handshake", await_handshake }, { "connect", connect }, { "publish", publish },
-  { "keep", reattach_data.keep }, { "look_again", look_again },
+  { "keep", keep }, { "look_again", look_again },
 }
 
----The steps that a launch for another host has in common with ours: see gantry.exec.launcher.
-launch.steps = {
-  find_image = find_image.run, check_runtime = check_runtime, find_group = find_group, open_directory = open_directory,
-  create = create, start_error = start_error, connect = connect, publish = publish,
-}
+---The steps that other lives have in common: a launch for another host (gantry.exec.launcher), one ahead of its time
+---(gantry.plugin.ahead), an adoption.
+launch.steps = { find_group = find_group, describe = describe,
+  start_error = start_error, keep_record = keep_record, hold_name = hold_name }
+for _, step in ipairs(STEPS) do launch.steps[step[1]] = step[2] end
 
 ---Goes through the steps.
 ---@param plugin gantry.Plugin
+---@param steps { [1]: string, [2]: fun(plugin: gantry.Plugin): boolean?, gantry.Error? }[]? all of a launch where nil
 ---@return boolean? ok, gantry.Error? err
-function launch.run(plugin)
+function launch.run(plugin, steps)
   local on_step = plugin.options.on_step
+  if plugin.engine.chosen and not plugin.options.supervisor then
+    plugin:event("engine", { text = plugin.engine.chosen })
+  end
   plugin.engine:ask()
-  for _, step in ipairs(STEPS) do
+  for _, step in ipairs(steps or STEPS) do
     if on_step then on_step(step[1]) end
     local ok, err = step[2](plugin)
     if not ok then return nil, err end
@@ -467,7 +474,10 @@ function launch.plan(plugin)
   local ok, err = credentials.settle(plugin)
   if ok then ok, err = credentials.check(plugin.config) end
   if not ok then return nil, err end
-  return launch.request(plugin, plugin.root .. "/" .. plugin.name)
+  local spec, unbuildable = spec_of(plugin, plugin.root .. "/" .. plugin.name)
+  if not spec then return nil, unbuildable end
+  -- What the engine would ignore is refused of what it would be asked for, and what is shown of that is masked.
+  return request_of(plugin, masking.spec(spec))
 end
 
 return launch

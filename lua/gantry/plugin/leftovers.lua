@@ -24,12 +24,12 @@ local TIMEOUT <const>, RETRY <const> = 5, 0.02
 ---@return boolean? live nil where it cannot be known
 local function is_live(engine, id)
   local inspected, err = engine:inspect(id)
-  if inspected then return inspected.State.Running == true end
-  if err.status == 404 then return false end
+  if inspected then return inspected.state.running == true end
+  if err.code == "NOT_FOUND" then return false end
 end
 
 ---Removes a container, or ends the process of one that is to be kept for inspection.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param id string
 ---@param record gantry.LaunchRecord?
 ---@param environment table<string, string>?
@@ -45,18 +45,18 @@ local function end_or_remove(engine, id, record, environment)
 end
 
 ---Takes away a container that nobody owns any more, and forgets it. What is to be kept for inspection is only ended.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param container table as the engine lists it
 ---@param record gantry.LaunchRecord?
 ---@param environment table<string, string>?
 ---@return boolean? gone, gantry.Error? err where it is still there, or runs on
 function leftovers.take_away(engine, container, record, environment)
-  local gone, err = end_or_remove(engine, container.Id, record, environment)
+  local gone, err = end_or_remove(engine, container.id, record, environment)
   if gone and not (record and record.keep) then ownership.forget(container, environment) end
   return gone, err
 end
 
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param containers table[]
 ---@param own string?
 ---@param records table<string, gantry.LaunchRecord>
@@ -67,7 +67,7 @@ end
 local function remove_all(engine, containers, own, records, environment, result)
   local found = false
   for _, container in ipairs(containers) do
-    local id, record = container.Id, records[container.Id]
+    local id, record = container.id, records[container.id]
     if id ~= own and not result.corpses[id] and not claims.is_kept(container, record) then
       local gone, failure, was_there = end_or_remove(engine, id, record, environment)
       if not gone and is_live(engine, id) ~= false then return nil, failure end
@@ -80,8 +80,24 @@ local function remove_all(engine, containers, own, records, environment, result)
   return found
 end
 
+---Forgets containers that have gone by themselves: what no daemon keeps ends with who made it. Not one whose id nobody
+---was told: the engine may be creating it.
+---@param engine gantry.EngineClient
+---@param directory string of a plugin, whose lock the caller holds
+---@param environment table<string, string>?
+local function forget_gone(engine, directory, environment)
+  for _, record in ipairs(launches.of_directory(directory, environment)) do
+    local here, err = true, nil
+    if record.id and record.engine == engine.endpoint.name then here, err = engine:inspect(record.id) end
+    if not here and err.code == "NOT_FOUND" then
+      reattach_data.forget(record.id, environment)
+      launches.forget(record.container, directory, environment)
+    end
+  end
+end
+
 ---Removes what is left. To be called with the directory's lock held, before a container is created.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param name string
 ---@param directory string
 ---@param options { own: string?, environment: table<string, string>?, supervisor: string? }? own: id of a container
@@ -105,42 +121,64 @@ function leftovers.remove(engine, name, directory, options)
     if found == nil then return nil, failure end
     if not found or core.loop.clock() > until_when then
       for _, container in pairs(result.seen) do ownership.forget(container, options.environment) end
+      if engine.capabilities.ends_with_owner then forget_gone(engine, directory, options.environment) end
       return result
     end
     task.sleep(RETRY)
   end
 end
 
+---Removes the directories of launches whose containers have ended with their owners: nothing leads there but our
+---records. What `gantry up` keeps account of is its own.
+---@param engine gantry.EngineClient
+---@param containers table[] that there are
+---@param environment table<string, string>?
+local function sweep_directories(engine, containers, environment)
+  local listed = {}
+  for _, one in ipairs(containers) do listed[one.id] = true end
+  for _, record in ipairs(launches.all(environment)) do
+    local gone = record.engine == engine.endpoint.name and record.id and not listed[record.id]
+    local directory = gone and not record.supervisor and not record.keep and ownership.lock(record.directory)
+    if directory then
+      socket_directory.remove(directory)
+      reattach_data.forget(record.id, environment)
+      launches.forget(record.container, record.directory, environment)
+    end
+  end
+end
+
 ---Takes away what launches left whose directory's name no other has: those for other hosts, and those for one call.
 ---Whoever looks after one holds the lock on its directory. Only a dead owner's: a directory that is gone has just been
 ---removed by somebody, who removes its container too, or is in a file system that we do not see.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param environment table<string, string>?
 function leftovers.sweep(engine, environment)
   local containers, _, records = ownership.containers(engine, { environment = environment })
   for _, one in ipairs(containers or {}) do
-    local path, written_down = one.Labels[LABEL.directory], one.Labels[LABEL.unique]
+    local path, written_down = one.labels[LABEL.directory], one.labels[LABEL.unique]
     local _, name = ownership.split(path)
-    local directory = name and name == written_down and ownership.lock(path)
-    local gone = directory and leftovers.take_away(engine, one, records[one.Id], environment)
+    local free = name and name == written_down and not claims.is_supervised(one, records[one.id], environment)
+    local directory = free and ownership.lock(path)
+    local gone = directory and leftovers.take_away(engine, one, records[one.id], environment)
     if gone then socket_directory.remove(directory) elseif directory then directory:close() end
   end
+  if containers and engine.capabilities.ends_with_owner then sweep_directories(engine, containers, environment) end
 end
 
 ---Removes one container of an earlier boot, and the directory of a launch for another host, whose name no other has.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param container table
 ---@param environment table<string, string>?
 ---@return boolean removed
 local function remove_earlier(engine, container, environment)
-  local path, unique = container.Labels[LABEL.directory], container.Labels[LABEL.unique]
+  local path, unique = container.labels[LABEL.directory], container.labels[LABEL.unique]
   local directory, state
   if unique and select(2, ownership.split(path)) == unique then
     directory, state = ownership.lock(path)
   else
     state = ownership.state(path)
   end
-  local gone = state ~= "alive" and removal.remove(engine, container.Id)
+  local gone = state ~= "alive" and removal.remove(engine, container.id)
   if gone then ownership.forget(container, environment) end
   if directory and gone then socket_directory.remove(directory) elseif directory then directory:close() end
   return gone == true
@@ -149,7 +187,7 @@ end
 ---Removes what launches before the machine's last start left on this engine: their gantries are dead, whether or not
 ---their directories are there still, and a restart policy that somebody gave a container has it run again. What
 ---`gantry up` keeps account of is its own to decide on.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param environment table<string, string>?
 ---@return string[] removed ids
 function leftovers.remove_earlier_boots(engine, environment)
@@ -158,13 +196,16 @@ function leftovers.remove_earlier_boots(engine, environment)
   if not next(earlier) then return removed end
   local containers, _, records = ownership.containers(engine, { environment = environment })
   for _, container in ipairs(containers or {}) do
-    local record = records[container.Id]
+    local record = records[container.id]
     local left = record and earlier[record.container] and not claims.is_supervised(container, record, environment)
-    if left and remove_earlier(engine, container, environment) then removed[#removed + 1] = container.Id end
+    if left and remove_earlier(engine, container, environment) then removed[#removed + 1] = container.id end
     if record then earlier[record.container] = nil end
   end
   for name, record in pairs(containers and earlier or {}) do
-    if record.engine == engine.endpoint.name then launches.forget(name, record.directory, environment) end
+    if record.engine == engine.endpoint.name then
+      if record.id then reattach_data.forget(record.id, environment) end
+      launches.forget(name, record.directory, environment)
+    end
   end
   return removed
 end

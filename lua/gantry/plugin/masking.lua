@@ -37,15 +37,15 @@ function masking.entry(entry)
   return entry:match "^[^=]*" .. "=" .. masking.MASK
 end
 
----A create request as it may be shown.
----@param request table
----@return table
-function masking.request(request)
-  local names, shown = masking.names(request.Labels), {}
-  for key, value in pairs(request) do shown[key] = value end
-  shown.Env = {}
-  for i, entry in ipairs(request.Env or {}) do
-    shown.Env[i] = names[entry:match "^[^=]*"] and masking.entry(entry) or entry
+---A container's spec as it may be shown.
+---@param spec gantry.ContainerSpec
+---@return gantry.ContainerSpec
+function masking.spec(spec)
+  local names, shown = masking.names(spec.labels), {}
+  for key, value in pairs(spec) do shown[key] = value end
+  shown.env = {}
+  for i, entry in ipairs(spec.env) do
+    shown.env[i] = names[entry:match "^[^=]*"] and masking.entry(entry) or entry
   end
   return shown
 end

@@ -1,13 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- plugin/output.lua: a plugin's output on its way: the frames of the attached stream taken apart, the first line of
+--- plugin/output.lua: a plugin's output on its way: the first line of
 --- standard output kept for the handshake, the rest handed on, and the last of it kept for a diagnosis.
-
-local core = require "gantry.core"
 
 local output = {}
 
-local STDOUT <const>, STDERR <const>, ENGINE <const> = 1, 2, 3
+-- Of gRPC's stream of standard output.
+local STDOUT <const> = 1
 -- go-plugin's own limit for the handshake's line (Go's bufio.Scanner).
 local HANDSHAKE_LIMIT <const> = 64 * 1024
 local TAIL_BYTES <const> = 16 * 1024
@@ -18,6 +17,7 @@ local ENGINE_ERROR_BYTES <const> = 4 * 1024
 ---@field handshake_overlong boolean? it did not end within the limit
 ---@field engine_error string? what the engine itself said in the stream
 ---@field bytes integer that came, without the handshake's line
+---@field came { stream: integer, gate: integer } bytes of standard output, by each way
 local Output = {}
 Output.__index = Output
 
@@ -25,15 +25,9 @@ Output.__index = Output
 --- `on_handshake` all that comes is output
 ---@return gantry.Output
 function output.new(handlers)
-  local self = setmetatable({ handlers = handlers, tail = {}, bytes = 0 }, Output)
+  local self = setmetatable({ handlers = handlers, tail = {}, bytes = 0, came = { stream = 0, gate = 0 } }, Output)
   if not handlers.on_handshake then self.handshake_line = "" end
-  self:reset()
   return self
-end
-
----Forgets half a frame: a stream that is attached anew begins with a whole one.
-function Output:reset()
-  self.frames = core.stdcopy.new()
 end
 
 ---Keeps the last of one stream: whole chunks, so that a flood costs no copies.
@@ -69,25 +63,46 @@ function Output:take_handshake(bytes)
   if ends and ends < #held then self:emit("stdout", held:sub(ends + 1)) end
 end
 
----Takes bytes of the attached stream, in any chunks.
+---Of what came by one way, what the other has not brought yet.
+---@param way "stream"|"gate"
+---@param bytes string of standard output
+---@return string
+function Output:new_of(way, bytes)
+  local came = self.came
+  local known = math.max(came.stream, came.gate) - came[way]
+  came[way] = came[way] + #bytes
+  return known > 0 and bytes:sub(known + 1) or bytes
+end
+
+---@param bytes string of standard output
+function Output:take_stdout(bytes)
+  if bytes == "" then return end
+  if self.handshake_line then return self:emit("stdout", bytes) end
+  self:take_handshake(bytes)
+end
+
+---Takes output of the attached stream, in any chunks.
+---@param stream "stdout"|"stderr"|"engine"
 ---@param bytes string
----@return boolean? ok, gantry.Error? err
-function Output:feed(bytes)
-  local pieces, err = self.frames:feed(bytes)
-  if not pieces then return nil, err end
-  for i = 1, #pieces, 2 do
-    local stream, payload = pieces[i], pieces[i + 1]
-    if stream == ENGINE then
-      self.engine_error = ((self.engine_error or "") .. payload:sub(1, ENGINE_ERROR_BYTES)):sub(1, ENGINE_ERROR_BYTES)
-    elseif stream == STDERR then
-      self:emit("stderr", payload)
-    elseif self.handshake_line then
-      self:emit("stdout", payload)
-    else
-      self:take_handshake(payload)
-    end
+function Output:feed(stream, bytes)
+  if stream == "engine" then
+    self.engine_error = ((self.engine_error or "") .. bytes:sub(1, ENGINE_ERROR_BYTES)):sub(1, ENGINE_ERROR_BYTES)
+  elseif stream == "stderr" then
+    self:emit(stream, bytes)
+  else
+    self:take_stdout(self:new_of("stream", bytes))
   end
-  return true
+end
+
+---Takes the beginning of standard output from the plugin's gate, which the stream brings as well, sooner or later.
+---@param bytes string
+function Output:from_gate(bytes)
+  self:take_stdout(self:new_of("gate", bytes))
+end
+
+---Another stream begins, which brings nothing of what was there before it.
+function Output:begin_stream()
+  self.came.stream = math.max(self.came.stream, self.came.gate)
 end
 
 ---Takes what the plugin printed over gRPC's stream of standard output.

@@ -13,7 +13,6 @@ local HEAD <const> = 64 * 1024
 local MOST_LINKS <const> = 8
 local ANY_MAY_RUN <const> = tonumber("111", 8)
 local USUAL_PATH <const> = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-local NOT_FOUND <const> = 404
 -- What a loader exits with that lacks a library.
 local LIBRARY_MISSING <const> = 127
 
@@ -52,17 +51,16 @@ end
 ---@param plugin gantry.Plugin
 ---@return string? name as it is to be executed
 local function name_of(plugin)
-  local inner = plugin.image and plugin.image.Config or {}
-  local command = plugin.config.entrypoint or inner.Entrypoint or {}
-  if #command == 0 then command = plugin.config.args or inner.Cmd or {} end
+  local image = plugin.image or {}
+  local command = plugin.config.entrypoint or image.entrypoint or {}
+  if #command == 0 then command = plugin.config.args or image.command or {} end
   return command[1]
 end
 
 ---@param plugin gantry.Plugin
 ---@return string
 local function search_path(plugin)
-  local inspected = plugin.inspected and plugin.inspected.Config or {}
-  for _, entry in ipairs(inspected.Env or {}) do
+  for _, entry in ipairs(plugin.inspected and plugin.inspected.env or {}) do
     local value = entry:match "^PATH=(.*)$"
     if value then return value end
   end
@@ -104,7 +102,7 @@ end
 ---@return gantry.FileHead? head, gantry.Error? err
 local function read_there(path, plugin)
   local head, err = plugin.engine:read_head(plugin.container, path, HEAD)
-  return head, err and err.status ~= NOT_FOUND and err or nil
+  return head, err and err.code ~= "NOT_FOUND" and err or nil
 end
 
 ---What is at a path of the container, links followed.
@@ -128,7 +126,7 @@ end
 ---@return gantry.FileHead? head, gantry.Error? err
 local function find(plugin, name)
   if name:find("/", 1, true) then
-    return look(plugin, joined(plugin.config.working_dir or plugin.image.Config.WorkingDir or "/", name))
+    return look(plugin, joined(plugin.config.working_dir or plugin.image.working_dir or "/", name))
   end
   for folder in search_path(plugin):gmatch "[^:]+" do
     local head, err = look(plugin, joined(folder, name))
@@ -151,6 +149,16 @@ local function wrong_machine(machine)
     built, fits[1], fits[1])
 end
 
+---What runs a program. An empty file does not: engines leave such where another container had something mounted.
+---@param plugin gantry.Plugin
+---@param path string
+---@return gantry.FileHead? head, gantry.Error? err
+local function look_for_runner(plugin, path)
+  local head, err = look(plugin, path)
+  if head and head.kind == "file" and head.bytes == "" then return nil end
+  return head, err
+end
+
 ---@param plugin gantry.Plugin
 ---@param head gantry.FileHead
 ---@return string? problem, gantry.Error? err
@@ -159,7 +167,7 @@ local function wrong_elf(plugin, head)
   if not about then return "is cut off: it is shorter than its own header; build the image again" end
   local foreign = wrong_machine(about.machine)
   if foreign or not about.loader then return foreign end
-  local loader, err = look(plugin, about.loader)
+  local loader, err = look_for_runner(plugin, about.loader)
   if err then return nil, err end
   if not loader then
     return ("is a dynamic program, and the image lacks its loader %s; %s, or take an image with that loader, such as "
@@ -176,7 +184,7 @@ end
 local function wrong_script(plugin, head)
   local path = head.bytes:match "^#![ \t]*([^%s]+)"
   if not path or path:sub(1, 1) ~= "/" then return "is a script whose first line names no interpreter" end
-  local interpreter, err = look(plugin, path)
+  local interpreter, err = look_for_runner(plugin, path)
   if interpreter or err then return nil, err end
   return ("is a script for %s, which its image lacks; take an image that has it"):format(words.show(path))
 end

@@ -32,7 +32,7 @@ local function ask_protocol(found)
   return true
 end
 
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param name string the plugin's, or a container's name or id
 ---@param options { protocol: string?, protocol_version: integer?, environment: table? }
 ---@return { name: string, config: table }? found config as go-plugin's hosts read it

@@ -5,13 +5,12 @@
 
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
-local json = require "gantry.json"
-local runtimes = require "gantry.engine.runtimes"
+local interface = require "gantry.engine.interface"
+local later = require "gantry.base.later"
+local runtimes = later "gantry.engine.runtimes"
 local view = require "gantry.engine.view"
 
 local refusal = {}
-
-local BAD_REQUEST <const> = 400
 
 ---@param plugin gantry.Plugin
 ---@param err gantry.Error
@@ -19,7 +18,7 @@ local BAD_REQUEST <const> = 400
 local function cgroup_error(plugin, err)
   local parent = plugin.config.cgroup_parent
   local info = parent and plugin.engine:info()
-  if not info or info.CgroupDriver ~= "systemd" or parent:find("^[^/]+%.slice$") then return nil end
+  if not info or info.cgroup_driver ~= "systemd" or parent:find("^[^/]+%.slice$") then return nil end
   return errors.new("CGROUP_PARENT", ("cgroup_parent '%s': the engine at %s keeps its cgroups with systemd, and takes "
     .. "only the name of a slice, such as plugins.slice"):format(parent, plugin.engine.endpoint.name),
     { status = err.status, cause = err })
@@ -42,30 +41,13 @@ local function missing_source(plugin, err)
   end
 end
 
----Whether the engine takes a container of the same image with the socket directory alone.
 ---@param plugin gantry.Plugin
----@param request table
----@return boolean? sees nil where that cannot be told
-local function sees_directory(plugin, request)
-  local engine, path = plugin.engine, plugin.directory_path
-  local function try(mounts)
-    local created, err = engine:create("gantry-probe-" .. core.system.random(4), { Image = request.Image,
-      Labels = request.Labels, Cmd = { "/none" }, HostConfig = { Mounts = json.array(mounts) } })
-    if created then engine:remove(created.Id) end
-    return created ~= nil, err
-  end
-  local fine, err = try { { Type = "bind", Source = path, Target = path } }
-  if fine then return true end
-  if err.status ~= BAD_REQUEST or not try {} then return nil end
-  return false
-end
-
----@param plugin gantry.Plugin
----@param request table
+---@param spec gantry.ContainerSpec
 ---@param err gantry.Error
 ---@return gantry.Error?
-local function invisible_error(plugin, request, err)
-  if plugin.engine.kind ~= "docker" or sees_directory(plugin, request) ~= false then return nil end
+local function invisible_error(plugin, spec, err)
+  local about = { image = spec.image, labels = spec.labels }
+  if plugin.engine:sees_folder(plugin.directory_path, about) ~= false then return nil end
   return errors.new("DIRECTORY_NOT_VISIBLE", ("the engine at %s does not see %s, which is here; it must run on this "
     .. "machine; where it has folders of its own, %s"):format(plugin.engine.endpoint.name, plugin.directory_path,
     view.REMEDY), { status = err.status, cause = err })
@@ -84,14 +66,14 @@ end
 
 ---Why the engine did not make, or not start, the container.
 ---@param plugin gantry.Plugin
----@param request table what it was asked for
+---@param spec gantry.ContainerSpec what it was asked for
 ---@param err gantry.Error
 ---@return gantry.Error
-function refusal.explain(plugin, request, err)
-  if not err.status then return err end
+function refusal.explain(plugin, spec, err)
+  if not interface.answered(err) then return err end
   local found = cgroup_error(plugin, err)
-  if not found and err.status == BAD_REQUEST then
-    found = missing_source(plugin, err) or invisible_error(plugin, request, err)
+  if not found and err.code == "ENGINE_REFUSED" then
+    found = missing_source(plugin, err) or invisible_error(plugin, spec, err)
   end
   return found or err
 end
@@ -102,8 +84,8 @@ end
 ---@return gantry.Error
 function refusal.no_socket(plugin, cause)
   local info = plugin.engine:info() or {}
-  local name = plugin.config.runtime or info.DefaultRuntime or ""
-  local problem, remedy = runtimes.socket_problem(name, info.Runtimes and info.Runtimes[name] or {})
+  local name = plugin.config.runtime or info.default_runtime or ""
+  local problem, remedy = runtimes.socket_problem(name, info.runtimes and info.runtimes[name] or {})
   if not problem then
     problem = "the engine must run on this machine, and its runtime must show sockets to the host"
     remedy = "see gantry doctor"

@@ -4,6 +4,7 @@
 --- the engine, somebody else is removing it, or the engine is away.
 
 local core = require "gantry.core"
+local interface = require "gantry.engine.interface"
 local reattach_data = require "gantry.place.reattach_data"
 local retry = require "gantry.task.retry"
 
@@ -19,11 +20,11 @@ local WHOLE_ID <const> = "^" .. ("%x"):rep(64) .. "$"
 ---the container.
 ---@param err gantry.Error
 local function passing(err)
-  return not err.status or err.status == 409 or err.code == "ENGINE_ANSWER"
+  return not interface.answered(err) or err.code == "CONFLICT" or err.code == "ENGINE_ANSWER"
 end
 
 ---Returns once the container is not on the engine any more.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param id string or name
 ---@param may_appear number? seconds: its creation was not answered, so it may be there in a moment
 ---@return boolean? gone, gantry.Error? err where it is still there, or may be

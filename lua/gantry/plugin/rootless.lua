@@ -6,8 +6,9 @@
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local hardening = require "gantry.engine.hardening"
-local runtimes = require "gantry.engine.runtimes"
-local user = require "gantry.plugin.user"
+local later = require "gantry.base.later"
+local runtimes = later "gantry.engine.runtimes"
+local user = later "gantry.plugin.user"
 
 local rootless = {}
 
@@ -15,7 +16,7 @@ local rootless = {}
 local INSIDE <const> = 0
 
 ---Whether the engine is rootless. A root's socket says no without asking the engine.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@return boolean? is, gantry.Error? err
 local function is_rootless(engine)
   local socket = engine.endpoint.unix_socket
@@ -56,8 +57,8 @@ end
 ---@return boolean
 local function is_gvisor(plugin)
   local about = plugin.engine:info() or {}
-  local name = plugin.config.runtime or about.DefaultRuntime or ""
-  local known = about.Runtimes and about.Runtimes[name] or {}
+  local name = plugin.config.runtime or about.default_runtime or ""
+  local known = about.runtimes and about.runtimes[name] or {}
   return runtimes.is_gvisor(name, known)
 end
 
@@ -68,15 +69,34 @@ function rootless.keeps_ids(plugin)
   return (plugin.config.userns_mode or ""):find "^keep%-id" ~= nil
 end
 
+---An engine whose containers have one user alone, the caller: they share all that the caller owns.
+---@param plugin gantry.Plugin
+---@return { uid: integer, gid: integer }? inside, gantry.Error? err
+local function as_caller(plugin)
+  local inside, err = plugin.engine:caller_inside { image = plugin.image.id, user = plugin.config.user,
+    runtime = plugin.config.runtime }
+  if not inside then return nil, err end
+  if plugin.group == core.group.effective() then return inside end
+  return nil, errors.new("ROOTLESS_GROUP", ("socket_group: an ordinary user's container knows no group of this machine "
+    .. "but your own (%d), got %d; leave socket_group out"):format(core.group.effective(), plugin.group))
+end
+
 ---Settles the group that the plugin shares its socket by, once the image and the caller's group are known.
 ---@param plugin gantry.Plugin
 ---@return boolean? ok, gantry.Error? err
 function rootless.settle(plugin)
+  local inside, wrong_group = as_caller(plugin)
+  if wrong_group then return nil, wrong_group end
+  if inside then
+    plugin.group_inside, plugin.uid_inside = inside.gid, inside.uid
+    return true
+  end
   local is, unknown = is_rootless(plugin.engine)
   if is == nil then return nil, unknown end
   plugin.rootless_engine = is
   plugin.group_inside = is and not rootless.keeps_ids(plugin) and INSIDE or plugin.group
   if not is then return true end
+  plugin.uid_inside = not rootless.keeps_ids(plugin) and INSIDE or nil
   local wrong = check_caller(plugin)
   if wrong then return nil, wrong end
   local named = user.named(plugin)

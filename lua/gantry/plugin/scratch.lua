@@ -24,10 +24,10 @@ end
 ---@param plugin gantry.Plugin
 ---@return boolean
 local function image_needs(plugin)
-  local config, image = plugin.config, plugin.image and plugin.image.Config or {}
-  local program = config.entrypoint or image.Entrypoint or config.args or image.Cmd or {}
-  if below_usual(program[1]) or below_usual(config.working_dir or image.WorkingDir) then return true end
-  for path in pairs(image.Volumes or {}) do
+  local config, image = plugin.config, plugin.image or {}
+  local program = config.entrypoint or image.entrypoint or config.args or image.command or {}
+  if below_usual(program[1]) or below_usual(config.working_dir or image.working_dir) then return true end
+  for _, path in ipairs(image.volumes or {}) do
     if path == USUAL or below_usual(path) then return true end
   end
   return false

@@ -26,7 +26,7 @@ end
 ---Refuses a folder that the engine would take for another one.
 ---@param field string
 ---@param path string
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param remedy string
 ---@return gantry.Error? err
 local function hidden_error(field, path, engine, remedy)
@@ -87,7 +87,7 @@ end
 
 ---@param config gantry.Config
 ---@param environment table<string, string> the caller's
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@return gantry.SharedFolders? shared, gantry.Error? err
 function shared_folders.of(config, environment, engine)
   local shared = { mounts = {} }

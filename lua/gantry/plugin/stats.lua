@@ -34,8 +34,7 @@ local stats = {}
 ---@param plugin gantry.Plugin
 ---@return gantry.CgroupPlace?
 local function by_record(plugin)
-  local state = plugin.inspected and plugin.inspected.State
-  local pid = state and state.Pid or 0
+  local pid = plugin.inspected and plugin.inspected.state.pid or 0
   return pid > 0 and cgroup.find(pid, plugin.container) or nil
 end
 
@@ -67,35 +66,6 @@ end
 
 -- ---- of the engine ----
 
----A number of the engine's, which may be left out, or larger than any of ours.
----@param value any
----@return integer?
-local function amount(value)
-  return math.tointeger(value)
-end
-
----A limit of the engine's: it says 0, the largest number or the machine's whole memory where there is none.
----@param value any
----@param most integer?
----@return integer?
-local function limit(value, most)
-  local number = amount(value)
-  return number and number > 0 and number < (most or math.maxinteger) and number or nil
-end
-
----@param answer table the engine's
----@param info table what the engine said of itself
----@return gantry.Usage
-local function usage_of(answer, info)
-  local cpu, memory, pids = answer.cpu_stats or {}, answer.memory_stats or {}, answer.pids_stats or {}
-  local used, parts = amount(memory.usage), memory.stats or {}
-  local droppable = amount(parts.total_inactive_file) or amount(parts.inactive_file) or 0
-  local time = amount(cpu.cpu_usage and cpu.cpu_usage.total_usage)
-  return { source = "engine", cpu_seconds = time and time / 1e9, memory_bytes = used and math.max(0, used - droppable),
-    memory_limit_bytes = limit(memory.limit, amount(info.MemTotal)), pids = amount(pids.current),
-    pids_limit = limit(pids.limit) }
-end
-
 ---@param plugin gantry.Plugin
 ---@param reason string
 ---@return nil, gantry.Error
@@ -110,13 +80,14 @@ end
 local function ask_engine(plugin)
   local info, unasked = plugin.engine:info()
   if not info then return nil, unasked end
-  if info.CgroupDriver == "none" then -- it would tell of the cgroup that it is in itself
+  if info.cgroup_driver == "none" then -- it would tell of the cgroup that it is in itself
     return unknown(plugin, "it is rootless and has no cgroups; use cgroup v2 with systemd's delegation")
   end
-  local answer, err = plugin.engine:stats(plugin.container)
-  if not answer then return nil, err end
-  local usage = usage_of(answer, info)
-  if (usage.cpu_seconds or 0) > 0 or usage.memory_bytes then return usage, nil, answer.read end
+  local told, err = plugin.engine:stats(plugin.container)
+  if not told then return nil, err end
+  local usage = { source = "engine", cpu_seconds = told.cpu_seconds, memory_bytes = told.memory_bytes,
+    memory_limit_bytes = told.memory_limit_bytes, pids = told.pids, pids_limit = told.pids_limit }
+  if (usage.cpu_seconds or 0) > 0 or usage.memory_bytes then return usage, nil, told.at end
   return unknown(plugin, "it has ended")
 end
 
@@ -129,7 +100,7 @@ end
 ---@return number? seconds
 local function age(plugin, clock, now)
   if plugin.run_since then return clock - plugin.run_since end
-  local began = plugin.inspected and plugin.inspected.State and exit.timestamp(plugin.inspected.State.StartedAt)
+  local began = plugin.inspected and exit.timestamp(plugin.inspected.state.started_at)
   local read = exit.timestamp(now or os.date "!%Y-%m-%dT%H:%M:%SZ" --[[@as string]])
   return began and read and read - began
 end

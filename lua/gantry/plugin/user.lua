@@ -10,7 +10,7 @@ local user = {}
 ---@param plugin gantry.Plugin
 ---@return string
 function user.named(plugin)
-  local named = plugin.config.user or plugin.image and plugin.image.Config and plugin.image.Config.User or ""
+  local named = plugin.config.user or plugin.image and plugin.image.user or ""
   return named:match("^[^:]*")
 end
 

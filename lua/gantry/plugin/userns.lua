@@ -7,7 +7,8 @@
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local hardening = require "gantry.engine.hardening"
-local runtimes = require "gantry.engine.runtimes"
+local later = require "gantry.base.later"
+local runtimes = later "gantry.engine.runtimes"
 
 local userns = {}
 
@@ -25,15 +26,15 @@ local function refuse(code, plugin, text)
 end
 
 ---@param plugin gantry.Plugin
----@param info table
+---@param info gantry.EngineInfo
 ---@param gid integer?
 ---@return boolean? ok, gantry.Error? err
 local function check(plugin, info, gid)
   if plugin.config.socket_group then
     return refuse("USERNS_GROUP", plugin, "socket_group is no group inside: leave it out")
   end
-  local name = plugin.config.runtime or info.DefaultRuntime or ""
-  if runtimes.is_gvisor(name, info.Runtimes and info.Runtimes[name] or {}) then
+  local name = plugin.config.runtime or info.default_runtime or ""
+  if runtimes.is_gvisor(name, info.runtimes[name] or {}) then
     return refuse("USERNS_RUNTIME", plugin, ("runtime '%s' looks at no ACLs, by which the socket is shared: use "
       .. "another"):format(name))
   end
@@ -51,7 +52,7 @@ function userns.settle(plugin)
   local found, err = hardening.of(plugin.engine)
   if not found then return nil, err end
   if not found.remapped or plugin.config.userns_mode == "host" then return false end
-  local ok, wrong = check(plugin, plugin.engine:info(), found.remapped.gid)
+  local ok, wrong = check(plugin, found, found.remapped.gid)
   if not ok then return nil, wrong end
   plugin.group_inside, plugin.remapped, plugin.shared_group = INSIDE, found.remapped, true
   return true

@@ -16,8 +16,8 @@ ways_to_end.KILL_TIMEOUT = KILL_TIMEOUT
 ---@param plugin gantry.Plugin
 ---@return string
 function ways_to_end.signal(plugin)
-  local inner = plugin.inspected and plugin.inspected.Config or plugin.image and plugin.image.Config or {}
-  local named = plugin.config.stop_signal or inner.StopSignal
+  local inner = plugin.inspected or plugin.image or {}
+  local named = plugin.config.stop_signal or inner.stop_signal
   return type(named) == "string" and named ~= "" and named or "SIGTERM"
 end
 

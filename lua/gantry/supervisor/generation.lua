@@ -6,7 +6,6 @@
 local ending = require "gantry.supervisor.ending"
 local guard = require "gantry.supervisor.guard"
 local health = require "gantry.supervisor.health"
-local plugins = require "gantry.plugin"
 local record = require "gantry.supervisor.record"
 local requests = require "gantry.supervisor.requests"
 local decider = require "gantry.restart.decider"
@@ -15,6 +14,7 @@ local retry = require "gantry.task.retry"
 local task = require "gantry.task"
 local text = require "gantry.restart.text"
 local units = require "gantry.base.units"
+local warm = require "gantry.supervisor.warm"
 
 local generation = {}
 
@@ -32,6 +32,13 @@ function EVENTS.started(unit, _, release)
     task.sleep(TURN_AFTER_START)
     release()
   end)
+end
+
+---Not the engine's work: it says nothing of how many starts that can do.
+function EVENTS.taken(unit, fields, release)
+  local how = fields.stood and "where another one stood by" or "which waited for it"
+  unit:note("start", ("in container %s, %s"):format(fields.container:sub(1, 12), how))
+  release()
 end
 
 function EVENTS.image(unit, fields) unit.image_id = fields.id end
@@ -69,10 +76,8 @@ function generation.launch_options(unit, release)
     keeps_container = true, deaths = unit.supervisor.deaths,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
     on_step = function(step) unit.supervisor:fault_point(unit, step) end,
-    on_output = function(stream, bytes)
-      unit.counts.output_bytes = unit.counts.output_bytes + #bytes
-      guard.call(unit, unit.output.feed, unit.output, stream, bytes)
-    end,
+    on_output = function(stream, bytes) unit:take_output(stream, bytes) end,
+    on_death = function() guard.call(unit, warm.lead_over, unit) end,
     on_event = function(kind, fields)
       if EVENTS[kind] then guard.call(unit, EVENTS[kind], unit, fields, release) end
     end,
@@ -116,7 +121,7 @@ local function launch(unit, release)
   unit:note("start", start_text(unit, before))
   unit:save()
   unit.supervisor:fault_point(unit, "begin")
-  local plugin, err = plugins.launch(unit.generation_config, generation.launch_options(unit, release))
+  local plugin, err = warm.launch(unit, unit.generation_config, generation.launch_options(unit, release))
   -- Nothing may wait between a launch that succeeded and this line.
   unit.plugin, unit.launch_error = plugin, err
   if plugin then became_ready(unit, plugin) end

@@ -12,7 +12,7 @@ local health = {}
 ---@return boolean
 local function is_paused(plugin)
   local inspected = plugin.engine:inspect(plugin.container)
-  return inspected ~= nil and inspected.State.Paused == true
+  return inspected ~= nil and inspected.state.paused
 end
 
 ---Returns once the plugin is unhealthy; never, where it has no connection to ask on.

@@ -24,6 +24,7 @@ local store = require "gantry.supervisor.store"
 local takeover = require "gantry.supervisor.takeover"
 local task = require "gantry.task"
 local unit = require "gantry.supervisor.unit"
+local warm = require "gantry.supervisor.warm"
 
 local supervisor = {}
 
@@ -34,8 +35,8 @@ local RETRY <const> = 1
 
 ---@class gantry.SupervisorOptions
 ---@field directory string of the policies
----@field engine gantry.Engine?
----@field connect (fun(): gantry.Engine?, gantry.Error?)? finds the engine, which may come later; instead of `engine`
+---@field engine gantry.EngineClient?
+---@field connect (fun(): gantry.EngineClient?, gantry.Error?)? instead of `engine`: finds it, and it may come later
 ---@field on_waiting fun(err: gantry.Error)? the engine is not there yet, again and again
 ---@field state_dir string?
 ---@field runtime_dir string?
@@ -44,6 +45,7 @@ local RETRY <const> = 1
 ---@field on_started fun()? the policies are read and the plugins on their way
 ---@field on_state fun(units: table<string, gantry.Unit>)? some unit's state changed
 ---@field on_lines fun(plugin: string, stream: string, lines: string[])? of its output
+---@field serve_hosts boolean? the plugins' containers wait for go-plugin hosts, and none is launched here
 ---@field fault_point string? for tests: "plugin:step", at which the process kills itself
 
 ---@class gantry.Supervisor
@@ -403,7 +405,8 @@ end
 function Supervisor:note_pause(id, paused)
   for _, one in pairs(self.units) do
     if one.plugin and one.plugin.container == id then
-      one:note("state", paused and attach.paused({ Id = id }).message or "its container goes on, after a pause")
+      one:note("state", paused and attach.paused(one.plugin.engine, id).message
+        or "its container goes on, after a pause")
     end
   end
 end
@@ -444,7 +447,10 @@ end
 
 ---Lets go of the plugins, which run on, gives back the state directory, and ends the process that evaluates policies.
 function Supervisor:close()
-  for _, one in pairs(self.units) do if one.plugin then one.plugin:let_go() end end
+  for _, one in pairs(self.units) do
+    if one.plugin then one.plugin:let_go() end
+    warm.let_go(one)
+  end
   self.policies:close()
   self.store:close()
 end

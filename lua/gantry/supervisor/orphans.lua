@@ -21,16 +21,16 @@ local orphans = {}
 ---@field directory table? its socket directory, locked
 
 ---Those whose owner is dead, also where the plugin has ended since. Their locks are held until they are stopped.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@return gantry.Orphan[]? found, gantry.Error? err
 local function take(engine)
   local containers, err, records = ownership.containers(engine)
   if not containers then return nil, err end
   local found = {}
   for _, container in ipairs(containers) do
-    local launch = records[container.Id]
-    if launch and launch.supervisor and claims.is_supervised(container, launch) then
-      local directory, state = ownership.lock(container.Labels[LABEL.directory])
+    local launch = records[container.id]
+    if launch and launch.supervisor and (launch.waits or claims.is_supervised(container, launch)) then
+      local directory, state = ownership.lock(container.labels[LABEL.directory])
       if directory or state == "no_directory" then
         found[#found + 1] = { name = launch.plugin, container = container, launch = launch, directory = directory }
       end
@@ -46,7 +46,7 @@ local function note(one)
   local state = store.open(one.launch.supervisor)
   if not state then return end
   local record = state:load(one.name)
-  if record and record.live and record.live.container == one.container.Id then
+  if record and record.live and record.live.container == one.container.id then
     record.live, record.restart.live = nil, nil
     table.insert(record.journal, { time = os.time(), kind = "state", text = "stopped by gantry down --orphans" })
     state:save(one.name, record)
@@ -55,11 +55,11 @@ local function note(one)
 end
 
 ---Stops one in order, or kills it where nobody can speak to it. What is to be kept for inspection stays.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param one gantry.Orphan
 ---@return boolean? stopped, gantry.Error? err
 local function stop(engine, one)
-  local plugin = plugins.attach(one.container.Id, { engine = engine })
+  local plugin = plugins.attach(one.container.id, { engine = engine })
   if plugin then plugin:stop() end
   local gone, err = leftovers.take_away(engine, one.container, one.launch)
   if not gone then
@@ -72,7 +72,7 @@ local function stop(engine, one)
 end
 
 ---Stops all of them, beside each other.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@return string[]? stopped names, gantry.Error[] refused
 function orphans.stop_all(engine)
   local found, err = take(engine)

@@ -19,6 +19,7 @@ local WORTH <const> = 1.05
 ---@field limit integer
 ---@field under_way integer
 ---@field waiting gantry.Event[]
+---@field spare gantry.Event[] those that wait until nobody else launches
 ---@field counted integer starts at this number, while more were waiting; below 0 while none counts yet
 ---@field since number? when counting began
 ---@field best { limit: integer, rate: number }?
@@ -29,17 +30,30 @@ Pacing.__index = Pacing
 ---@param clock fun(): number
 ---@return gantry.Pacing
 function pacing.new(clock)
-  return setmetatable({ clock = clock, limit = FIRST, under_way = 0, waiting = {}, counted = -FIRST, starts = {} },
-    Pacing)
+  return setmetatable({ clock = clock, limit = FIRST, under_way = 0, waiting = {}, spare = {}, counted = -FIRST,
+    starts = {} }, Pacing)
 end
 
 ---Waits for a turn. Give it back with the function returned, once; a waiter that is cancelled leaves the queue.
 ---@return fun() release
 function Pacing:acquire()
-  if self.under_way >= self.limit or #self.waiting > 0 then
+  return self:await_turn(self.waiting, self.under_way >= self.limit or #self.waiting > 0)
+end
+
+---Waits until nothing else is launched, for what nobody waits for.
+---@return fun() release
+function Pacing:acquire_spare()
+  return self:await_turn(self.spare, self.under_way > 0 or #self.waiting > 0)
+end
+
+---@param queue gantry.Event[]
+---@param must_wait boolean
+---@return fun() release
+function Pacing:await_turn(queue, must_wait)
+  if must_wait then
     local turn = task.event()
-    table.insert(self.waiting, turn)
-    local _ <close> = setmetatable({}, { __close = function() self:leave(turn) end })
+    table.insert(queue, turn)
+    local _ <close> = setmetatable({}, { __close = function() self:leave(queue, turn) end })
     turn:wait()
     turn.taken = true
   else
@@ -55,12 +69,13 @@ function Pacing:acquire()
 end
 
 ---A waiter is done with waiting: one that was given its turn and did not take it gives it back.
+---@param queue gantry.Event[]
 ---@param turn gantry.Event
-function Pacing:leave(turn)
+function Pacing:leave(queue, turn)
   if turn.taken then return end
-  for i, one in ipairs(self.waiting) do
+  for i, one in ipairs(queue) do
     if one == turn then
-      table.remove(self.waiting, i)
+      table.remove(queue, i)
       return
     end
   end
@@ -72,6 +87,10 @@ function Pacing:serve()
   while self.under_way < self.limit and #self.waiting > 0 do
     self.under_way = self.under_way + 1
     table.remove(self.waiting, 1):set()
+  end
+  if self.under_way == 0 and #self.spare > 0 then
+    self.under_way = 1
+    table.remove(self.spare, 1):set()
   end
 end
 
@@ -108,14 +127,21 @@ function Pacing:note()
   self:serve()
 end
 
----Waits until one more automatic start keeps to the rate of all.
-function Pacing:keep_rate()
+---Waits for the turn of a start that nobody asked for: it keeps to the rate of all when it begins, however long it has
+---waited for its turn. No turn is held while the rate has it wait: a start that somebody asked for takes it.
+---@param spare boolean? nobody waits for it
+---@return fun() release
+function Pacing:acquire_automatic(spare)
   while true do
     local wait = floors.wait_for_rate(self.starts, floors.overall, self.clock())
-    if wait <= 0 then break end
-    task.sleep(wait)
+    if wait > 0 then task.sleep(wait) end
+    local release = spare and self:acquire_spare() or self:acquire()
+    if floors.wait_for_rate(self.starts, floors.overall, self.clock()) <= 0 then
+      floors.note_start(self.starts, self.clock(), floors.overall.max)
+      return release
+    end
+    release()
   end
-  floors.note_start(self.starts, self.clock(), floors.overall.max)
 end
 
 return pacing

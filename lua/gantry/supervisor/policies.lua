@@ -18,7 +18,8 @@ local task = require "gantry.task"
 local policies = {}
 
 -- What a running plugin need not be started anew for.
-local SOFT = { restart = true, on_exit = true, health = true, after = true, stop_timeout = true, start_timeout = true }
+local SOFT = { restart = true, on_exit = true, health = true, after = true, stop_timeout = true, start_timeout = true,
+  warm = true, standby = true }
 
 ---@class gantry.PolicyFile
 ---@field policy gantry.RemotePolicy? the last good one
@@ -37,7 +38,7 @@ local Set = {}
 Set.__index = Set
 
 ---@param directory string
----@param options { engine: fun(): gantry.Engine?, policy_process: string[]?, print: function? }
+---@param options { engine: fun(): gantry.EngineClient?, policy_process: string[]?, print: function? }
 function policies.new(directory, options)
   local turn = task.queue()
   turn:put(true)
@@ -203,6 +204,14 @@ function Set:findings()
     for _, err in ipairs(not file.base and (file.errors or { file.refused }) or {}) do list[#list + 1] = err end
   end
   return list
+end
+
+---Whether a file is as it was read.
+---@param path string
+---@return boolean
+function Set:is_current(path)
+  local file = self.files[path]
+  return file ~= nil and file.policy ~= nil and not file.errors and unchanged(file)
 end
 
 ---Whether some file in the directory cannot be used, so that nobody knows which plugins it would name.

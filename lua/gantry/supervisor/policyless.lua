@@ -29,7 +29,7 @@ local function remove_one(supervisor, name, container)
   if not removed then return refused end
   supervisor.store:remove(name)
   supervisor:tell("state", ("removed container %s of plugin '%s', which has no policy any more"):format(
-    container.Id:sub(1, 12), name))
+    container.id:sub(1, 12), name))
 end
 
 ---Tries again until the container is gone, or is some policy's again.
@@ -39,7 +39,7 @@ end
 ---@param refused gantry.Error
 local function remove_later(supervisor, name, container, refused)
   supervisor:tell("warning", ("container %s of plugin '%s', which has no policy any more, could not be removed (%s); "
-    .. "it is tried again"):format(container.Id:sub(1, 12), name, refused.message))
+    .. "it is tried again"):format(container.id:sub(1, 12), name, refused.message))
   local again = retry.new(RETRY, LONGEST_RETRY)
   repeat
     again:pause()

@@ -15,8 +15,9 @@ local record = {}
 ---@param running string? the digest of the policy that it was started with
 ---@return table
 function record.live_of(plugin, running)
-  return { container = plugin.container, root = plugin.root, ready = true, ready_ms = plugin.ready_ms,
-    handshake_ms = plugin.handshake_ms, image_id = plugin.image and plugin.image.Id, policy = running }
+  return { container = plugin.container, root = plugin.root, directory = plugin.directory_name, ready = true,
+    ready_ms = plugin.ready_ms, handshake_ms = plugin.handshake_ms,
+    image_id = plugin.image and plugin.image.id, policy = running }
 end
 
 -- FNV-1a, 64 bits.

@@ -24,8 +24,9 @@ local STATE = object {
 local RECORD = object {
   policy = maybe_text, wanted = maybe_text, verdict = maybe_text, due = maybe_number, automatic = maybe_flag,
   boot = maybe_text, saved = maybe_number, journal = maybe_map, restart = STATE,
-  live = types.optional(object { container = text, root = text, ready = maybe_flag, ready_ms = maybe_number,
-    handshake_ms = maybe_number, image_id = maybe_text, stopping = maybe_flag, policy = maybe_text }),
+  live = types.optional(object { container = text, root = text, directory = maybe_text, ready = maybe_flag,
+    ready_ms = maybe_number, handshake_ms = maybe_number,
+    image_id = maybe_text, stopping = maybe_flag, policy = maybe_text }),
   restarts = types.optional(types.map(count)),
   corpses = types.optional(list(object { container = text, reason = maybe_text, since = maybe_number })),
   last_exit = types.optional(object { cause = text, code = maybe_count, signal = maybe_text, limit = maybe_count,

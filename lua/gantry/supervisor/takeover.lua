@@ -18,6 +18,7 @@ local record = require "gantry.supervisor.record"
 local decider = require "gantry.restart.decider"
 local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
+local warm = require "gantry.supervisor.warm"
 
 local takeover = {}
 
@@ -31,13 +32,13 @@ local KEPT_RETRY <const> = 10
 ---@param name string
 ---@return string?
 local function label(container, name)
-  local value = type(container.Labels) == "table" and container.Labels[name]
+  local value = type(container.labels) == "table" and container.labels[name]
   return type(value) == "string" and value or nil
 end
 
 ---Containers of this user's on this machine that a supervisor may decide on, by the plugin's name: not those of another
 ---supervisor, nor what is kept for inspection.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param root string? only those whose socket directory is in here
 ---@param supervisor string? its state directory
 ---@return table<string, table[]>? found as the engine lists them, with `launch`, what the launch wrote down
@@ -48,7 +49,7 @@ function takeover.list(engine, root, supervisor)
   local found = {}
   for _, container in ipairs(containers) do
     local name, folder = label(container, LABEL.plugin), ownership.split(label(container, LABEL.directory))
-    local launch = records[container.Id]
+    local launch = records[container.id]
     local others = claims.is_kept(container, launch) or launch and launch.supervisor and launch.supervisor ~= supervisor
     if name and folder and not others and (not root or folder == root) then
       container.launch = launch
@@ -61,7 +62,7 @@ end
 
 ---Removes a container, and its directory with it, unless another living process owns it. A directory that cannot be
 ---locked holds nothing up: all of them are in the supervisor's own runtime directory, and one plugin has one container.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param container table
 ---@return boolean removed, gantry.Error? err where the engine would not
 function takeover.remove(engine, container)
@@ -76,25 +77,28 @@ end
 ---@param unit gantry.Unit
 ---@param id string
 ---@param root string
+---@param directory string name of its socket directory
 ---@return gantry.AdoptionFacts
-local function facts_of(unit, id, root)
+local function facts_of(unit, id, root, directory)
   local kept = reattach_data.of(id)
   if kept then
-    return { container = id, root = root, certificate = kept.certificate, handshake = { network = kept.network,
+    return { container = id, root = root, directory = directory, certificate = kept.certificate,
+      handshake = { network = kept.network,
       protocol = kept.protocol, protocol_version = kept.protocol_version, address = kept.socket,
       certificate = kept.peer } }
   end
   local address = core.system.real_path(root .. "/" .. unit.name .. ".sock")
   -- The plugin may have put a link to another's socket in the place of its own.
-  if address and not core.socket_dir.check_socket(root .. "/" .. unit.name, address) then address = nil end
-  return { container = id, root = root, handshake = address and { network = "unix", address = address,
+  if address and not core.socket_dir.check_socket(root .. "/" .. directory, address) then address = nil end
+  return { container = id, root = root, directory = directory,
+    handshake = address and { network = "unix", address = address,
     protocol = unit.config.protocol[1], protocol_version = unit.config.protocol_versions[1] } }
 end
 
 ---@param unit gantry.Unit
 ---@return gantry.AdoptionFacts
 local function recorded_facts(unit)
-  local facts = facts_of(unit, unit.live.container, unit.live.root)
+  local facts = facts_of(unit, unit.live.container, unit.live.root, unit.live.directory or unit.name)
   facts.stopping, facts.ready_ms, facts.handshake_ms = unit.live.stopping, unit.live.ready_ms, unit.live.handshake_ms
   return facts
 end
@@ -104,8 +108,9 @@ end
 ---@param container table
 ---@return gantry.AdoptionFacts?
 local function facts_without_record(unit, container)
-  if container.State ~= "running" then return nil end
-  local facts = facts_of(unit, container.Id, ownership.split(label(container, LABEL.directory)))
+  -- One that waits for a plugin is none.
+  if container.status ~= "running" or container.launch and container.launch.waits then return nil end
+  local facts = facts_of(unit, container.id, ownership.split(label(container, LABEL.directory)))
   return facts.handshake and facts
 end
 
@@ -114,7 +119,7 @@ end
 ---@return boolean
 local function runs(containers, id)
   for _, container in ipairs(containers) do
-    if container.Id == id then return container.State == "running" end
+    if container.id == id then return container.status == "running" end
   end
   return false
 end
@@ -135,13 +140,15 @@ local function facts_for(unit, had_record, containers)
   return recorded
 end
 
----Removes what an earlier generation left. Whoever has adopted another one holds their directory: nobody else can own
----this one.
+---Removes what an earlier generation left. Whoever has adopted another one holds its directory, and the plugin's name:
+---nobody else can own what was there.
 ---@param unit gantry.Unit
 ---@param container table
 ---@return boolean removed, gantry.Error? err where the engine would not
 local function remove_left(unit, container)
-  if not unit.plugin then return takeover.remove(unit.supervisor.engine, container) end
+  local plugin, directory = unit.plugin, label(container, LABEL.directory)
+  local held = plugin and (directory == plugin.directory_path or directory == plugin.root .. "/" .. plugin.name)
+  if not held then return takeover.remove(unit.supervisor.engine, container) end
   local gone, err = leftovers.take_away(unit.supervisor.engine, container, container.launch)
   return gone == true, err
 end
@@ -233,7 +240,9 @@ local function adopt(unit, facts)
   unit.ready_since = unit.supervisor.clock()
   unit.counts:take_start(plugin)
   unit:note("adopt", ("generation %d, container %s"):format(state.generation, plugin.container:sub(1, 12)))
-  unit:lost_output("no supervisor watched: output of that time is lost here")
+  if not plugin.engine.capabilities.keeps_output then
+    unit:lost_output("no supervisor watched: output of that time is lost here")
+  end
   unit:enter "ready"
   unit:compare()
   unit:save()
@@ -257,13 +266,13 @@ end
 local function remove_others(unit, containers)
   local clean = true
   for _, container in ipairs(containers) do
-    if not unit.plugin or unit.plugin.container ~= container.Id then
+    if not unit.plugin or unit.plugin.container ~= container.id then
       local removed, err = remove_left(unit, container)
       if removed then
-        unit:note("state", ("removed container %s, left by an earlier supervisor"):format(container.Id:sub(1, 12)))
+        unit:note("state", ("removed container %s, left by an earlier supervisor"):format(container.id:sub(1, 12)))
       else
-        local alive = container.State == "running"
-        if err then corpses.remember(unit, container.Id, err, alive) end
+        local alive = container.status == "running"
+        if err then corpses.remember(unit, container.id, err, alive) end
         clean = clean and err ~= nil and not alive
       end
     end
@@ -277,6 +286,7 @@ end
 ---@param had_record boolean
 ---@param containers table[] with the unit's name
 function takeover.resume(unit, had_record, containers)
+  warm.clean(unit)
   local facts = facts_for(unit, had_record, containers)
   if facts then
     -- One that its policy keeps running, though it is unhealthy, is looked at again.
@@ -284,7 +294,11 @@ function takeover.resume(unit, had_record, containers)
   elseif unit.restart.live then
     launch_was_broken_off(unit)
   end
-  if remove_others(unit, containers) then
+  local waiting, others = warm.adopt(unit, containers), {}
+  for _, container in ipairs(containers) do
+    if not waiting[container.id] then others[#others + 1] = container end
+  end
+  if remove_others(unit, others) then
     unit.supervisor.engine.swept[unit.supervisor.runtime_dir .. "/" .. unit.name] = true
   end
 end

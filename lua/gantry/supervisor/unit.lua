@@ -24,6 +24,7 @@ local site = require "gantry.policy.site"
 local stats = require "gantry.supervisor.stats"
 local task = require "gantry.task"
 local text = require "gantry.restart.text"
+local warm = require "gantry.supervisor.warm"
 
 local unit = {}
 
@@ -51,6 +52,9 @@ local SHORTEST_DELAY <const> = 0.001
 ---@field asked integer counts what operators and policies said: a decision that was begun before is overruled
 ---@field trouble gantry.Error? why it cannot be stopped
 ---@field away gantry.Error? the engine is away
+---@field pool gantry.Pool? containers that wait for it
+---@field standby gantry.Pool? with one more generation, which is ready and has no address
+---@field standby_due number? time of the core's clock before which none is started to stand by
 ---@field changed gantry.Event set, and replaced, whenever what is wanted changes
 ---@field turned gantry.Event set, and replaced, whenever its state changes
 ---@field down gantry.Event set while it is at rest
@@ -74,6 +78,13 @@ function unit.new(supervisor, policy, saved)
   self.output = line_splitter.new(function(stream, lines) supervisor:take_lines(self, stream, lines) end)
   if saved then record.restore(self, saved) end
   return self
+end
+
+---@param stream "stdout"|"stderr"
+---@param bytes string
+function Unit:take_output(stream, bytes)
+  self.counts.output_bytes = self.counts.output_bytes + #bytes
+  guard.call(self, self.output.feed, self.output, stream, bytes)
 end
 
 ---Says in its output that some of it is missing, where it is missing.
@@ -120,13 +131,25 @@ end
 
 ---Lets the unit's task look again at what is wanted.
 function Unit:poke()
+  self:pool_changed()
+  warm.tend(self)
+end
+
+---There are more containers that wait for it, or fewer.
+function Unit:pool_changed()
   local changed = self.changed
   self.changed = task.event()
   changed:set()
 end
 
+---Whether it is to run here; one that serves hosts runs there.
 ---@return boolean
 function Unit:should_run()
+  return not self.supervisor.options.serve_hosts and self:is_wanted()
+end
+
+---@return boolean
+function Unit:is_wanted()
   return self.wanted == "up" and not self.verdict and not self.removed and not self.blocked and not self.held
 end
 
@@ -150,6 +173,7 @@ function Unit:ask(verb, wait) return requests.ask(self, verb, wait) end
 ---Waits until it is at rest.
 ---@return boolean? down, gantry.Error? err where the engine refuses to stop it
 function Unit:await_down()
+  while self.down:is_set() and warm.is_leaving(self) do self.changed:wait() end -- what waited for hosts
   if self.down:is_set() then return true end
   if self.trouble then return nil, self.trouble end
   local down, refusal = self.down, self.refusal
@@ -194,6 +218,7 @@ function Unit:carry_out(decision, exit, overruled)
     self:note("state", "overruled by what was asked for since")
   elseif decision.action == "restart" then
     self.due = self.restart.clock + decision.delay
+    if warm.postpone(self) then self:note("state", "at once: another one stands by") end
     self.automatic = decision.automatic
     self.counts:restarted(exit.cause)
   elseif decision.automatic then
@@ -246,8 +271,9 @@ function Unit:await_turn()
     self.supervisor:await_dependencies(self)
   end
   self:enter "queued"
-  if self.automatic then self.supervisor.pacing:keep_rate() end
-  return self.supervisor.pacing:acquire()
+  if warm.stands_by(self) then return function() end end
+  local pacing = self.supervisor.pacing
+  return self.automatic and pacing:acquire_automatic() or pacing:acquire()
 end
 
 -- ---- the dead ----
@@ -271,8 +297,9 @@ end
 ---@param otherwise fun(): boolean?
 function Unit:await_removals(otherwise)
   self:bury()
-  if self.removals > 0 then self:enter "stopping" end
-  while self.removals > 0 and not otherwise() do self.changed:wait() end
+  local function are_left() return self.removals > 0 or warm.is_leaving(self) end
+  if are_left() then self:enter "stopping" end
+  while are_left() and not otherwise() do self.changed:wait() end
 end
 
 -- ---- the task ----
@@ -309,6 +336,7 @@ function Unit:main()
   if self.adopt then
     self.adopt()
     self.adopt = nil
+    warm.tend(self)
   end
   while true do
     if self.plugin then

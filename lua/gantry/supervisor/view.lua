@@ -6,6 +6,7 @@ local attach = require "gantry.plugin.attach"
 local stats = require "gantry.supervisor.stats"
 local what_runs = require("gantry.config").what_runs
 local text = require "gantry.restart.text"
+local warm = require "gantry.supervisor.warm"
 
 local view = {}
 
@@ -14,7 +15,7 @@ local view = {}
 local function trouble(one)
   if one.trouble then return one.trouble.message end
   local id, told = one.plugin and one.plugin.container, one.supervisor.deaths
-  if id and told and told:is_paused(id) then return attach.paused({ Id = id }).message end
+  if id and told and told:is_paused(id) then return attach.paused(one.plugin.engine, id).message end
   if one.away then return "waits for the engine: " .. one.away.message end
 end
 
@@ -54,6 +55,8 @@ end
 ---@field uptime number? seconds since it became ready
 ---@field next_start number? seconds until it is started again
 ---@field detail string? what it waits for, or why it is down
+---@field warm { size: integer, waiting: integer }? containers that wait for it: how many are to, and do
+---@field standby { size: integer, waiting: integer }? whether another one is to stand by, and does
 ---@field trouble string? what of the engine's holds it up
 ---@field corpses integer? dead containers that the engine does not let be removed
 ---@field last_exit table? cause, code, signal, error, limit, uptime, generation, requested, time, and text for people
@@ -73,7 +76,8 @@ function view.of(one, figures)
     address = plugin and plugin.address, protocol = plugin and plugin.protocol,
     protocol_version = plugin and plugin.protocol_version, memory = config.memory,
     uptime = one.ready_since and one.supervisor.clock() - one.ready_since, next_start = due, detail = detail(one),
-    trouble = trouble(one), stats = figures,
+    trouble = trouble(one), stats = figures, warm = warm.count(one.pool),
+    standby = warm.count(one.standby),
     corpses = #one.corpses > 0 and #one.corpses or nil,
     last_exit = exit and { cause = exit.cause, code = exit.code, signal = exit.signal, error = exit.error,
       limit = exit.limit, uptime = exit.uptime, generation = exit.generation, requested = exit.requested,
