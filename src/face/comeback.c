@@ -120,7 +120,8 @@ void gantry_comeback_end_channel(struct gantry_face *face)
 /* Whether somebody will tell of the container's end. */
 static bool is_awaited(const struct gantry_face *face)
 {
-    return face->exit >= 0 || (face->channel >= 0 && face->comeback.sender == GANTRY_SENDER_LAUNCHER);
+    return face->exit >= 0 || face->gate >= 0 ||
+           (face->channel >= 0 && face->comeback.sender == GANTRY_SENDER_LAUNCHER);
 }
 
 static bool is_whole(const struct gantry_face *face)

@@ -10,7 +10,7 @@
 #ifndef GANTRY_COMEBACK_H
 #define GANTRY_COMEBACK_H
 
-#include "face/channel.h"
+#include "core/system/channel.h"
 
 #include <stdbool.h>
 #include <stdint.h>

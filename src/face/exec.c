@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/exec.h"
 
-#include "face/channel.h"
+#include "core/system/channel.h"
 #include "face/descriptors.h"
 #include "face/face.h"
+#include "face/resident.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,25 +102,67 @@ static int fork_launcher(struct gantry_face *face, struct gantry_launcher *launc
     return 1;
 }
 
+/* Asks a resident to make the launch, where there is one. */
+static void exec_ask_resident(enum gantry_host_kind kind, char **argv, struct gantry_resident *resident)
+{
+    int arguments = 0;
+
+    while (argv[3 + arguments] != NULL)
+        arguments++;
+    if (kind == GANTRY_HOST_GO_PLUGIN)
+        gantry_resident_ask(argv[2], arguments, resident);
+}
+
+static bool exec_take_resident(struct gantry_face *face, struct gantry_resident *resident)
+{
+    if (resident->channel < 0 || gantry_resident_take(resident, face->record) < 0)
+        return false;
+    face->channel = resident->channel;
+    gantry_relay_take_pipes(&face->relay, resident->pipes);
+    return true;
+}
+
+/* Runs the face; where a resident could not do after all what it had begun, the launch is made here. Returns 1 with the
+ * exit status; else as fork_launcher. */
+static int exec_run(struct gantry_face *face, struct gantry_resident *resident, struct gantry_launcher *launcher,
+                    int *status, struct gantry_error *err)
+{
+    int forked;
+
+    if (exec_take_resident(face, resident)) {
+        *status = gantry_face_run(face);
+        if (!face->refused)
+            return 1;
+        face->refused = false;
+    }
+    forked = fork_launcher(face, launcher, err);
+    if (forked == 1)
+        *status = gantry_face_run(face);
+    return forked;
+}
+
 int gantry_exec(char **argv, struct gantry_launcher *launcher)
 {
     static struct gantry_face face;
+    struct gantry_resident resident = {.channel = -1};
     struct gantry_error err;
     enum gantry_host_kind kind = gantry_host_kind_find(argv + 3);
+    int status = 1;
     int forked = -1;
 
     if (kind == GANTRY_HOST_NONE)
         return explain(argv[2]);
     settle_in();
+    exec_ask_resident(kind, argv, &resident); /* first, so that it works on it meanwhile */
     if (exec_begin(&face, &err) == 0) {
         gantry_face_begin_for(&face, kind);
-        forked = fork_launcher(&face, launcher, &err);
+        forked = exec_run(&face, &resident, launcher, &status, &err);
     }
     if (forked < 0) {
         fprintf(stderr, "gantry: %s\n", err.message);
         return 1;
     }
-    return forked == 0 ? GANTRY_EXEC_LAUNCHER : gantry_face_run(&face);
+    return forked == 0 ? GANTRY_EXEC_LAUNCHER : status;
 }
 
 void gantry_launcher_fault(struct gantry_launcher *launcher, const char *message)

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/exit_answer.h"
 
+#include "gate/protocol.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 /* The name of the number and its colon: in no header, and never in two chunks' bodies, which Go's encoder flushes
  * whole. A chunk's own framing (a size and line ends) never looks like it. */
 static const char name[] = "\"StatusCode\":";
 
 #define MOST_DIGITS_VALUE 100000
+#define BY_SIGNAL 128 /* and its number: how shells and engines tell of one */
 
 static void match(struct gantry_exit_answer *answer, char byte)
 {
@@ -42,4 +48,20 @@ bool gantry_exit_answer_feed(struct gantry_exit_answer *answer, const char *byte
             match(answer, bytes[i]);
     }
     return answer->known;
+}
+
+bool gantry_exit_answer_take_word(struct gantry_exit_answer *answer, const char *word)
+{
+    const size_t length = sizeof GATE_EXIT; /* with the space behind it */
+    char *rest;
+    int number;
+
+    if (strncmp(word, GATE_EXIT " ", length) != 0)
+        return false;
+    answer->code = (int)strtol(word + length, &rest, 10);
+    number = (int)strtol(rest, NULL, 10);
+    if (number != 0)
+        answer->code = BY_SIGNAL + number;
+    answer->known = true;
+    return true;
 }

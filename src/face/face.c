@@ -15,7 +15,21 @@
 #define START_TIMEOUT_MS 55000 /* before the launcher says otherwise: hosts give up after 60 s, and ask nobody why */
 #define RETRY_MS 100           /* where the system has no process to spare for a guardian */
 
-enum { CHANNEL, HOST, OUTPUT, ERROR, INPUT, EXIT, BROKER, PROCESS, GUARDIAN, COUNT = GUARDIAN + GANTRY_FACE_GUARDIANS };
+enum {
+    CHANNEL,
+    HOST,
+    OUTPUT,
+    ERROR,
+    INPUT,
+    PIPE_OUTPUT,
+    PIPE_ERROR,
+    EXIT,
+    GATE,
+    BROKER,
+    PROCESS,
+    GUARDIAN,
+    COUNT = GUARDIAN + GANTRY_FACE_GUARDIANS
+};
 
 /* The process that started us, at its number: it may have ended before we asked. */
 static void find_host(struct gantry_face *face)
@@ -43,8 +57,8 @@ static int keep_guardians(struct gantry_face *face, struct gantry_error *err)
 int gantry_face_begin(struct gantry_face *face, struct gantry_record *record, struct gantry_error *err)
 {
     *face = (struct gantry_face){
-        .record = record, .host = -1, .channel = -1, .exit = -1, .lock = -1, .launcher = -1, .plugin = "?"};
-    face->relay.input = -1;
+        .record = record, .host = -1, .channel = -1, .exit = -1, .gate = -1, .lock = -1, .launcher = -1, .plugin = "?"};
+    gantry_relay_init(&face->relay);
     gantry_comeback_init(&face->comeback);
     face->began_ms = gantry_face_now();
     face->start_by_ms = face->began_ms + START_TIMEOUT_MS;
@@ -81,6 +95,9 @@ static void face_fill_polls(const struct gantry_face *face, struct pollfd polls[
     polls[ERROR] =
         (struct pollfd){.fd = STDERR_FILENO, .events = gantry_relay_waits(relay, STDERR_FILENO) ? POLLOUT : 0};
     polls[INPUT] = (struct pollfd){.fd = gantry_relay_has_room(relay) ? relay->input : -1, .events = POLLIN};
+    polls[PIPE_OUTPUT] = (struct pollfd){.fd = gantry_relay_has_room(relay) ? relay->pipes[0] : -1, .events = POLLIN};
+    polls[PIPE_ERROR] = (struct pollfd){.fd = gantry_relay_has_room(relay) ? relay->pipes[1] : -1, .events = POLLIN};
+    polls[GATE] = (struct pollfd){.fd = face->gate, .events = POLLIN};
     polls[EXIT] = (struct pollfd){.fd = face->exit, .events = POLLIN};
     polls[BROKER] = (struct pollfd){.fd = face->broker.fd, .events = POLLIN};
     polls[PROCESS] = (struct pollfd){.fd = face->comeback.process, .events = POLLIN};
@@ -107,6 +124,11 @@ static void take_in(struct gantry_face *face, const struct pollfd polls[COUNT])
         gantry_face_take_packets(face);
     if (polls[INPUT].revents != 0 && relay->input >= 0)
         gantry_relay_read(relay);
+    for (int which = 0; which < 2; which++)
+        if (polls[PIPE_OUTPUT + which].revents != 0 && relay->pipes[which] >= 0)
+            gantry_relay_read_pipe(relay, which);
+    if (polls[GATE].revents != 0 && face->gate >= 0)
+        gantry_face_take_gate(face);
     if (polls[EXIT].revents != 0 && face->exit >= 0)
         gantry_face_take_exit(face);
     if (polls[BROKER].revents != 0 && face->broker.fd >= 0)
@@ -154,7 +176,7 @@ static void reap_launcher(struct gantry_face *face)
 
 static bool face_is_done(const struct gantry_face *face)
 {
-    if (face->host_gone)
+    if (face->host_gone || face->refused)
         return true;
     if (face->flush_by_ms == 0)
         return false;

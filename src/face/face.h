@@ -27,7 +27,9 @@ struct gantry_face {
     int self;             /* a pidfd of this process, for guardians */
     int host;             /* a pidfd of the process that started this one, or -1 */
     int channel;          /* from the launcher, or a later process in its place; -1 once that has told all */
-    int exit;             /* the engine's answer to a wait for the container's end; -1 while there is none */
+    int exit;             /* the engine's answer to a wait for the container's end; -1 while there is none, or once it
+                             came, and so the next */
+    int gate;             /* that which started the plugin, ends it where this is closed, and tells of its end */
     int lock;             /* on the socket directory: held to the end, never used */
     pid_t launcher;       /* who is at the channel's other end, to be reaped; -1 once it is */
     int64_t began_ms;     /* all times: CLOCK_MONOTONIC */
@@ -39,6 +41,7 @@ struct gantry_face {
     bool host_gone;       /* nobody to print to any more */
     bool outlives;        /* and then the plugin goes on, for another host to attach to */
     bool host_network;    /* the plugin's network is this machine's */
+    bool refused;         /* the resident that made the launch has given it back: it is to be made anew */
     bool stale;           /* what is told of a container means one that another takes the place of */
     char temporary[64];   /* where a plugin listens that is to be started again; empty where that cannot be */
     char plugin[128];     /* its name, for messages */
@@ -51,7 +54,7 @@ void gantry_face_begin_for(struct gantry_face *face, enum gantry_host_kind kind)
 /* Makes the guardians. Fails with SPAWN_FAILED. */
 int gantry_face_begin(struct gantry_face *face, struct gantry_record *record, struct gantry_error *err);
 
-/* Runs until the plugin, the launch or the host has ended. Returns the exit status. */
+/* Runs until the plugin, the launch or the host has ended, or the launch was refused. Returns the exit status. */
 int gantry_face_run(struct gantry_face *face);
 
 #endif

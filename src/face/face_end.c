@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/face_end.h"
 
-#include "face/channel.h"
+#include "core/system/channel.h"
 
 #include <ctype.h>
 #include <stdarg.h>

@@ -4,8 +4,8 @@
 #include "core/plugin/handshake.h"
 #include "core/plugin/plugin_socket.h"
 #include "core/plugin/plugin_tcp.h"
+#include "core/system/channel.h"
 #include "core/system/descriptor.h"
-#include "face/channel.h"
 #include "face/face_end.h"
 
 #include <ctype.h>
@@ -36,6 +36,16 @@ static void face_take_answer(struct gantry_face *face, const struct gantry_packe
     face->exit = packet->fds[0];
     face->answer = (struct gantry_exit_answer){.known = packet->size > 0, .code = (int)strtol(packet->text, NULL, 10)};
     face->started = true;
+}
+
+/* The plugin's end is told there, and is the same as this connection's where that is closed here. */
+static void face_take_connection(struct gantry_face *face, const int fds[2])
+{
+    gantry_close(&face->gate);
+    face->gate = fds[0];
+    if (fds[1] >= 0)
+        face->lock = fds[1];
+    gantry_comeback_take_started(face);
 }
 
 static void take_timeouts(struct gantry_face *face, const char *text)
@@ -81,6 +91,29 @@ static bool is_stale(const struct gantry_face *face, const struct gantry_packet 
                            packet->kind == GANTRY_CHANNEL_PROCESS || packet->kind == GANTRY_CHANNEL_EXIT);
 }
 
+/* What was told of a container means one that another takes the place of. */
+static void forget_container(struct gantry_face *face)
+{
+    gantry_relay_let_go(&face->relay);
+    gantry_close(&face->exit);
+    gantry_close(&face->gate);
+    gantry_close(&face->lock);
+    gantry_comeback_forget(&face->comeback);
+    face->answer = (struct gantry_exit_answer){0};
+    face->started = false;
+    face->stale = true;
+    face->temporary[0] = '\0';
+}
+
+/* Nothing is left of what the resident made: the record is free for another launch. */
+static void take_refusal(struct gantry_face *face)
+{
+    gantry_close(&face->channel);
+    forget_container(face);
+    atomic_store(&face->record->stage, GANTRY_RECORD_EMPTY);
+    face->refused = true;
+}
+
 static void take_packet(struct gantry_face *face, struct gantry_packet *packet)
 {
     if (is_stale(face, packet)) {
@@ -117,11 +150,17 @@ static void take_packet(struct gantry_face *face, struct gantry_packet *packet)
     case GANTRY_CHANNEL_EXIT:
         face_take_answer(face, packet);
         break;
+    case GANTRY_CHANNEL_GATE:
+        face_take_connection(face, packet->fds);
+        break;
     case GANTRY_CHANNEL_PROCESS:
         gantry_comeback_take_process(&face->comeback, packet);
         break;
     case GANTRY_CHANNEL_AWAY:
         gantry_comeback_take_away(face, packet->text);
+        break;
+    case GANTRY_CHANNEL_REFUSED:
+        take_refusal(face);
         break;
     case GANTRY_CHANNEL_FAILED:
         gantry_face_fail(face, "%s", packet->text);
@@ -152,6 +191,19 @@ void gantry_face_take_exit(struct gantry_face *face)
         gantry_close(&face->exit);
 }
 
+/* A gate that goes without a word was killed with its container: the engine knows what of that is an exit code. */
+void gantry_face_take_gate(struct gantry_face *face)
+{
+    char word[128];
+    ssize_t got = recv(face->gate, word, sizeof word - 1, MSG_DONTWAIT);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    word[got > 0 ? got : 0] = '\0';
+    if (got <= 0 || gantry_exit_answer_take_word(&face->answer, word))
+        gantry_close(&face->gate);
+}
+
 /* ---- from the plugin ---- */
 
 /* Has the launcher start a plugin once more whose go-plugin is one before 1.5: its sockets are where TMPDIR says.
@@ -165,14 +217,7 @@ static bool start_again(struct gantry_face *face, const char *path)
     if (folder == 0 || strncmp(path, face->temporary, folder) != 0 || path[folder] != '/' || face->channel < 0 ||
         gantry_channel_send(face->channel, GANTRY_CHANNEL_AGAIN, "", 0, none, &err) < 0)
         return false;
-    gantry_relay_let_go(&face->relay);
-    gantry_close(&face->exit);
-    gantry_close(&face->lock);
-    gantry_comeback_forget(&face->comeback);
-    face->answer = (struct gantry_exit_answer){0};
-    face->started = false;
-    face->stale = true;
-    face->temporary[0] = '\0';
+    forget_container(face);
     return true;
 }
 

@@ -12,6 +12,9 @@ void gantry_face_take_packets(struct gantry_face *face);
 /* Takes what has come of the engine's answer on the container's end. */
 void gantry_face_take_exit(struct gantry_face *face);
 
+/* Takes what the gate says of the plugin's end. */
+void gantry_face_take_gate(struct gantry_face *face);
+
 /* Looks at what was made in the host's temporary directory: the plugin may be about to look for it in vain. */
 void gantry_face_take_socket(struct gantry_face *face);
 

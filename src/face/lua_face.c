@@ -3,7 +3,7 @@
  * lua_face.c: gantry.face: what the launcher writes down, and what it tells the process that the host holds. */
 #include "face/lua_face.h"
 
-#include "face/channel.h"
+#include "core/system/channel.h"
 #include "lua/lua_gantry.h"
 
 #include <lauxlib.h>
@@ -62,35 +62,16 @@ static int face_clean(lua_State *L)
     return 0;
 }
 
-static const struct {
-    const char *name;
-    enum gantry_channel_kind kind;
-} kinds[] = {
-    {"log", GANTRY_CHANNEL_LOG},       {"plugin", GANTRY_CHANNEL_PLUGIN},   {"timeout", GANTRY_CHANNEL_TIMEOUT},
-    {"shared", GANTRY_CHANNEL_SHARED}, {"started", GANTRY_CHANNEL_STARTED}, {"output", GANTRY_CHANNEL_OUTPUT},
-    {"exit", GANTRY_CHANNEL_EXIT},     {"failed", GANTRY_CHANNEL_FAILED},   {"process", GANTRY_CHANNEL_PROCESS},
-    {"away", GANTRY_CHANNEL_AWAY},     {"outlive", GANTRY_CHANNEL_OUTLIVE}, {"places", GANTRY_CHANNEL_PLACES},
-};
-
-static enum gantry_channel_kind check_kind(lua_State *L, int index)
-{
-    const char *name = luaL_checkstring(L, index);
-
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].name, name) == 0)
-            return kinds[i].kind;
-    return luaL_argerror(L, index, "no such kind of packet");
-}
-
 /* face.tell(kind, text, fd, fd) -> true | nil, err: descriptors are copied, and stay the caller's */
 static int face_tell(lua_State *L)
 {
-    enum gantry_channel_kind kind = check_kind(L, 1);
+    int kind = gantry_channel_kind_named(luaL_checkstring(L, 1));
     size_t size;
     const char *text = luaL_optlstring(L, 2, "", &size);
     int fds[] = {(int)luaL_optinteger(L, 3, -1), (int)luaL_optinteger(L, 4, -1)};
     struct gantry_error err;
 
+    luaL_argcheck(L, kind != 0, 1, "no such kind of packet");
     if (gantry_channel_send(launcher_of(L)->channel, kind, text, size, fds, &err) < 0)
         return lua_gantry_fail(L, &err);
     lua_pushboolean(L, 1);

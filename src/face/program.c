@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/program.h"
 
+#include "core/system/channel.h"
 #include "core/system/descriptor.h"
-#include "face/channel.h"
 #include "face/exec.h"
 
 #include <fcntl.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "face/relay.h"
 
+#include "core/system/descriptor.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>
@@ -119,19 +121,39 @@ static void relay_take_payload(void *data, enum gantry_stream stream, const char
     }
 }
 
-static void end(struct gantry_relay *relay, enum gantry_relay_state state)
+static bool has_input(const struct gantry_relay *relay)
 {
+    return relay->input >= 0 || relay->pipes[0] >= 0 || relay->pipes[1] >= 0;
+}
+
+/* Of the last that there is to read. */
+static void end(struct gantry_relay *relay, int *input, enum gantry_relay_state state)
+{
+    gantry_close(input);
+    if (has_input(relay))
+        return;
     relay->state = state;
     add_own(relay);
-    close(relay->input);
-    relay->input = -1;
+}
+
+void gantry_relay_init(struct gantry_relay *relay)
+{
+    *relay = (struct gantry_relay){.input = -1, .pipes = {-1, -1}};
+}
+
+void gantry_relay_take_pipes(struct gantry_relay *relay, const int pipes[2])
+{
+    memcpy(relay->pipes, pipes, sizeof relay->pipes);
 }
 
 /* What comes next begins with a whole frame. */
 static void drop_stream(struct gantry_relay *relay)
 {
-    if (relay->input >= 0)
-        end(relay, GANTRY_RELAY_ENDED);
+    if (has_input(relay)) {
+        gantry_close(&relay->pipes[0]);
+        gantry_close(&relay->pipes[1]);
+        end(relay, &relay->input, GANTRY_RELAY_ENDED);
+    }
     relay->frames = (struct gantry_stdcopy){0};
     relay->state = GANTRY_RELAY_OPEN;
 }
@@ -155,20 +177,31 @@ void gantry_relay_let_go(struct gantry_relay *relay)
     relay->handshake_complete = relay->handshake_held = false;
 }
 
+static char room[READ_SIZE];
+
 void gantry_relay_read(struct gantry_relay *relay)
 {
-    static char bytes[READ_SIZE];
     struct gantry_error err;
-    ssize_t got = read(relay->input, bytes, sizeof bytes);
+    ssize_t got = read(relay->input, room, sizeof room);
 
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (got <= 0) {
-        end(relay, got == 0 ? GANTRY_RELAY_ENDED : GANTRY_RELAY_BROKEN);
-    } else if (gantry_stdcopy_feed(&relay->frames, bytes, (size_t)got, relay_take_payload, relay, &err) < 0) {
+        end(relay, &relay->input, got == 0 ? GANTRY_RELAY_ENDED : GANTRY_RELAY_BROKEN);
+    } else if (gantry_stdcopy_feed(&relay->frames, room, (size_t)got, relay_take_payload, relay, &err) < 0) {
         gantry_relay_say(relay, "error", err.message);
-        end(relay, GANTRY_RELAY_BROKEN);
+        end(relay, &relay->input, GANTRY_RELAY_BROKEN);
     }
+}
+
+void gantry_relay_read_pipe(struct gantry_relay *relay, int which)
+{
+    ssize_t got = read(relay->pipes[which], room, sizeof room);
+
+    if (got > 0)
+        relay_take_payload(relay, which == 0 ? GANTRY_STDOUT : GANTRY_STDERR, room, (size_t)got);
+    else if (got == 0 || (errno != EINTR && errno != EAGAIN))
+        end(relay, &relay->pipes[which], GANTRY_RELAY_ENDED);
 }
 
 bool gantry_relay_has_room(const struct gantry_relay *relay)
@@ -263,13 +296,13 @@ static void say_plainly(struct gantry_relay *relay, const char *level, const cha
 void gantry_relay_say(struct gantry_relay *relay, const char *level, const char *message)
 {
     (relay->plain ? say_plainly : say_in_json)(relay, level, message);
-    if (!relay->in_line || relay->input < 0)
+    if (!relay->in_line || !has_input(relay))
         add_own(relay);
 }
 
 void gantry_relay_add_lines(struct gantry_relay *relay, const char *lines, size_t size)
 {
     gantry_buffer_append(&relay->own, lines, size);
-    if (!relay->in_line || relay->input < 0)
+    if (!relay->in_line || !has_input(relay))
         add_own(relay);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * relay.h: the plugin's output on its way to the host: the attached stream taken apart into standard output and error.
+ * relay.h: the plugin's output on its way to the host: an engine's stream, taken apart into standard output and error,
+ * or a pipe of the plugin's own for each.
  *
  * Standard output goes first and whole until the handshake line is out: nothing of that line goes before it is complete
  * and was looked at. What follows it is thrown away where the host does not read it at once, since go-plugin hosts may
@@ -19,13 +20,14 @@
 
 enum gantry_relay_state {
     GANTRY_RELAY_OPEN,
-    GANTRY_RELAY_ENDED,  /* the stream is at its end */
+    GANTRY_RELAY_ENDED,  /* the stream is at its end, or both pipes are */
     GANTRY_RELAY_BROKEN, /* it cannot be read, or is not what engines send */
 };
 
-/* Made of zeros with `input` -1. The descriptor is the relay's once it is there. */
+/* Descriptors are the relay's once they are there. */
 struct gantry_relay {
-    int input; /* the attached stream; -1 before it is there and once it has ended */
+    int input;    /* the attached stream; -1 before it is there and once it has ended */
+    int pipes[2]; /* of standard output and error, where there is no stream; -1 likewise */
     enum gantry_relay_state state;
     struct gantry_stdcopy frames;
     struct gantry_buffer output; /* up to the end of the handshake line */
@@ -39,6 +41,12 @@ struct gantry_relay {
     bool in_line;                 /* standard error stands in the middle of a line of the plugin's */
 };
 
+/* Makes an empty one, without descriptors. */
+void gantry_relay_init(struct gantry_relay *relay);
+
+/* Begins with the plugin's own pipes. */
+void gantry_relay_take_pipes(struct gantry_relay *relay, const int pipes[2]);
+
 /* Goes on with another stream of the same container's output, whatever came of the one before. What there was of a
  * handshake line is dropped: its rest is lost. */
 void gantry_relay_attach(struct gantry_relay *relay, int input);
@@ -46,8 +54,11 @@ void gantry_relay_attach(struct gantry_relay *relay, int input);
 /* Lets go of a stream whose handshake line is not to be seen by the host: that of another container is to come. */
 void gantry_relay_let_go(struct gantry_relay *relay);
 
-/* Reads what has come and takes it apart. */
+/* Reads what has come of the stream and takes it apart. */
 void gantry_relay_read(struct gantry_relay *relay);
+
+/* Reads what has come by a pipe, 0 or 1. */
+void gantry_relay_read_pipe(struct gantry_relay *relay, int which);
 
 /* Whether there is room for more output: a relay without is not to be read. */
 bool gantry_relay_has_room(const struct gantry_relay *relay);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The engine's answer to a wait, in any pieces. */
+ * The engine's answer to a wait, in any pieces, and a gate's last word. */
 #include "face/exit_answer.h"
 
 #include <setjmp.h>
@@ -49,9 +49,30 @@ static void test_pieces(void **state)
             check(cases[i].text, piece, cases[i].code);
 }
 
+static void test_words(void **state)
+{
+    static const struct {
+        const char *word;
+        int code; /* -1: it tells none */
+    } words[] = {
+        {"exit 3 0 0", 3}, {"exit 0 0 -", 0}, {"exit 0 9 1", 137}, {"exit 0 15", 143},
+        {"started 7", -1}, {"exit", -1},      {"exits 1 0 0", -1}, {"", -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct gantry_exit_answer answer = {0};
+
+        assert_int_equal(gantry_exit_answer_take_word(&answer, words[i].word), words[i].code >= 0);
+        assert_int_equal(answer.known, words[i].code >= 0);
+        if (answer.known)
+            assert_int_equal(answer.code, words[i].code);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces), cmocka_unit_test(test_words)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

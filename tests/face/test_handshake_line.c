@@ -36,8 +36,9 @@ static void begin(void)
 {
     int ends[2];
 
-    face = (struct gantry_face){.channel = -1, .exit = -1, .start_by_ms = INT64_MAX};
+    face = (struct gantry_face){.channel = -1, .exit = -1, .gate = -1, .start_by_ms = INT64_MAX};
     assert_int_equal(pipe(ends), 0);
+    gantry_relay_init(&face.relay);
     face.relay.input = ends[0];
     engine = ends[1];
     strcpy(face.plugin, "kv");

@@ -2,7 +2,7 @@
  *
  * What the processes of a launch share: that a killed holder gives its lock back, and that nothing begins after the
  * end. */
-#include "face/channel.h"
+#include "core/system/channel.h"
 #include "face/record.h"
 
 #include <setjmp.h>

@@ -23,7 +23,7 @@ static int set_up(void **state)
     static struct fixture fixture;
     int ends[2];
 
-    fixture = (struct fixture){0};
+    gantry_relay_init(&fixture.relay);
     assert_int_equal(pipe(ends), 0);
     fixture.relay.input = ends[0];
     fixture.engine = ends[1];
@@ -206,6 +206,56 @@ static void test_room_ends(void **state)
     assert_int_equal(gantry_buffer_length(&fixture->relay.error), (size_t)sent * strlen(line));
 }
 
+/* A pipe each for standard output and error, of which either may end first. */
+static void test_pipes(void **state)
+{
+    for (int first = 0; first < 2; first++) {
+        struct fixture *fixture = *state;
+        struct gantry_relay *relay = &fixture->relay;
+        int out[2];
+        int err[2];
+
+        assert_int_equal(pipe2(out, O_NONBLOCK), 0);
+        assert_int_equal(pipe2(err, O_NONBLOCK), 0);
+        gantry_relay_let_go(relay);
+        gantry_relay_take_pipes(relay, (const int[2]){out[0], err[0]});
+        gantry_relay_read_pipe(relay, 0); /* nothing has come */
+        assert_int_equal(write(err[1], "one half", 8), 8);
+        gantry_relay_read_pipe(relay, 1);
+        gantry_relay_add_lines(relay, "ours\n", 5);
+        assert_int_equal(write(out[1], "1|1|unix|/x|grpc\n", 17), 17);
+        gantry_relay_read_pipe(relay, 0);
+        assert_true(relay->handshake_held);
+        assert_buffer(&relay->output, "1|1|unix|/x|grpc\n");
+        close(first == 0 ? out[1] : err[1]);
+        gantry_relay_read_pipe(relay, first);
+        assert_int_equal(relay->state, GANTRY_RELAY_OPEN);
+        assert_buffer(&relay->error, "one half");
+        close(first == 0 ? err[1] : out[1]);
+        gantry_relay_read_pipe(relay, 1 - first);
+        assert_int_equal(relay->state, GANTRY_RELAY_ENDED);
+        assert_buffer(&relay->error, "one half\nours\n");
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+/* Those of a plugin that is started once more elsewhere. */
+static void test_pipes_are_let_go(void **state)
+{
+    struct fixture *fixture = *state;
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    gantry_relay_let_go(&fixture->relay);
+    gantry_relay_take_pipes(&fixture->relay, (const int[2]){ends[0], -1});
+    gantry_relay_let_go(&fixture->relay);
+    assert_int_equal(fixture->relay.pipes[0], -1);
+    assert_int_equal(fixture->relay.state, GANTRY_RELAY_OPEN);
+    assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +267,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_messages_stand_between_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_garbage_ends_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_room_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pipes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pipes_are_let_go, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- exec/callbacks.lua: who is warned when a plugin starts that does not see its host's temporary directory.
+--- handover/callbacks.lua: who is warned when a plugin starts that does not see its host's temporary directory.
 
-local callbacks = require "gantry.exec.callbacks"
+local callbacks = require "gantry.handover.callbacks"
 
 describe("a plugin that does not see its host's temporary directory", function()
   local function warning(cookie, handshake, added)

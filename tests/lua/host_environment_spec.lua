@@ -2,7 +2,7 @@
 --
 --- What of a host's environment is meant for its plugin, told from the environments of processes alone.
 
-local host_environment = require "gantry.exec.host_environment"
+local host_environment = require "gantry.handover.host_environment"
 
 local OTHERS <const> = { "PLUGIN_MIN_PORT=1", "PLUGIN_MAX_PORT=2", "PLUGIN_PROTOCOL_VERSIONS=6,5" }
 local HOST <const> = { "PATH=/bin", "HOME=/root", "TOKEN=secret", "HTTPS_PROXY=p" }

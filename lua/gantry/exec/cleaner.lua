@@ -28,7 +28,7 @@ local function current(name, directory)
 end
 
 ---It may not be there yet, where the engine was just asked for it.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param name string
 ---@param directory string
 ---@param appears_by number? by when it is there, if it ever is; by the loop's clock
@@ -57,8 +57,8 @@ end
 
 ---Does something on an engine that may be away, or go away meanwhile.
 ---@param url string
----@param fn fun(engine: gantry.Engine): boolean?
----@return gantry.Engine? engine, boolean? done
+---@param fn fun(engine: gantry.EngineClient): boolean?
+---@return gantry.EngineClient? engine, boolean? done
 local function reach(url, fn)
   local engine
   local done = retry.until_result(ENGINE_TIMEOUT, function()

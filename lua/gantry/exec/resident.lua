@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- exec/resident.lua: for engines behind TLS, whose connections no other process can take over: the launcher stays, and
+--- exec/resident.lua: for engines whose connections no other process can take over (TLS): the launcher stays, and
 --- hands on what they bring.
 
 local core = require "gantry.core"
@@ -27,8 +27,19 @@ local function finish(out, descriptor)
   resident.drained:set()
 end
 
+-- Of what the engine itself says, too.
+local NUMBERS <const> = { stdout = 1, stderr = 2, engine = 3 }
+
+---As the face reads output: see gantry.engine.interface.
+---@param name "stdout"|"stderr"|"engine"
+---@param bytes string
+---@return string
+local function frame(name, bytes)
+  return string.pack(">BxxxI4", NUMBERS[name], #bytes) .. bytes
+end
+
 ---The container's output through a socket of our own.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param id string
 ---@return integer? descriptor for the face; the caller's, gantry.Error? err
 function resident.hand_over_output(engine, id)
@@ -42,7 +53,7 @@ function resident.hand_over_output(engine, id)
   })
   local err
   stream, err = engine:attach(id, {
-    on_output = function(bytes) out:write(bytes) end,
+    on_output = function(name, bytes) out:write(frame(name, bytes)) end,
     on_end = function() task.detach(finish, out, ours) end,
   })
   if not stream then return nil, err end
@@ -50,7 +61,7 @@ function resident.hand_over_output(engine, id)
 end
 
 ---Waits for the container's end and tells the face of it.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param id string
 ---@return boolean? ok, gantry.Error? err
 function resident.follow(engine, id)
@@ -58,7 +69,7 @@ function resident.follow(engine, id)
   local result, err = engine:wait(id)
   if not result then return nil, err end
   resident.drained:wait()
-  return face.tell("exit", tostring(result.StatusCode))
+  return face.tell("exit", tostring(result.exit_code))
 end
 
 return resident

@@ -5,10 +5,11 @@
 --- place of the lost ones, or the exit code. It asks until the engine answers; how long that may take is for the
 --- process that started it to say, with which it ends.
 
-local connections = require "gantry.exec.connections"
+local connections = require "gantry.handover.connections"
 local engines = require "gantry.engine"
 local face = require "gantry.face"
 local face_watch = require "gantry.exec.face_watch"
+local resident = require("gantry.base.later") "gantry.exec.resident"
 local retry = require "gantry.task.retry"
 
 local returner = {}
@@ -32,29 +33,32 @@ local function fail(lost, reason)
 end
 
 ---@param lost gantry.LostPlugin
----@param state table of the container
+---@param state gantry.ContainerState
 ---@return boolean? told nil where its process runs on
 local function tell_end(lost, state)
-  if lost.started ~= "" and state.StartedAt and state.StartedAt ~= lost.started then
+  if lost.started ~= "" and state.started_at and state.started_at ~= lost.started then
     return fail(lost, "its container was started again by somebody else, and with it another process, which this "
       .. "host does not know; restart the plugin from its host")
   end
-  if state.Running then return nil end
-  return face.tell("exit", tostring(state.ExitCode)) or true
+  if state.running then return nil end
+  return face.tell("exit", tostring(state.exit_code)) or true
 end
 
 ---One look at the container, and what follows from it.
 ---@param lost gantry.LostPlugin
 ---@return boolean? done, gantry.Error? err
 local function look(lost)
+  if lost.engine == connections.BY_GATE then
+    return fail(lost, "the process that had asked its gate for it was killed, and it ended with that")
+  end
   local engine <close>, unreachable = engines.connect { url = lost.engine }
   if not engine then return nil, unreachable end
-  local links = connections.new(engine, lost.container)
+  local links = connections.new(engine, lost.container, face, resident)
   local inspected, err = links:inspect()
-  if err and err.status == 404 then return fail(lost, "its container was removed by somebody else") end
+  if err and err.code == "NOT_FOUND" then return fail(lost, "its container was removed by somebody else") end
   if not inspected then return nil, err end
-  if tell_end(lost, inspected.State) then return true end
-  if lost.started == "" then connections.hand_over_process(inspected) end
+  if tell_end(lost, inspected.state) then return true end
+  if lost.started == "" then links:hand_over_process(inspected) end
   if lost.wanted == "ask" then return true end
   if lost.wanted == "output" then
     local ok, failure = links:hand_over_output()

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- exec/callbacks.lua: whether a host will serve its plugin something on a socket of its own, as far as that can be
+--- handover/callbacks.lua: whether a host will serve its plugin something on a socket of its own, as far as that can be
 --- known when the plugin starts. Others are found out when they make such a socket (src/face/broker_watch.c).
 
 local callbacks = {}
@@ -12,6 +12,20 @@ local HOSTS <const> = { VAULT_BACKEND_PLUGIN = "Vault", TFLINT_RULESET_PLUGIN = 
 ---@return boolean whether this run is over before the host is called
 local function only_described(found)
   return found.added.VAULT_PLUGIN_METADATA_MODE == "true"
+end
+
+---Whether the plugin sees the host's temporary directory, by share_tmp or another mount of the same path.
+---@param config gantry.Config
+---@param caller table<string, string> the host's environment
+---@return boolean
+function callbacks.sees(config, caller)
+  local temporary = caller.TMPDIR
+  temporary = (temporary or "") ~= "" and temporary or "/tmp"
+  for _, mount in ipairs(config.mounts or {}) do
+    local inside = temporary == mount.target or temporary:sub(1, #mount.target + 1) == mount.target .. "/"
+    if inside and mount.source == mount.target then return true end
+  end
+  return config.share_tmp and true or false
 end
 
 ---What is told of a plugin that does not see its host's temporary directory.

@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- exec/host_environment.lua: what of the environment the host meant for its plugin: go-plugin's handshake, the magic
---- cookie, and what it added for this plugin. The rest is the host's own and stays out.
+--- handover/host_environment.lua: what of the environment the host meant for its plugin: go-plugin's handshake, the
+--- magic cookie, and what it added for this plugin. The rest is the host's own and stays out.
 ---
 --- go-plugin builds it in this order: what the host set on its command; the host's whole environment; the cookie, the
 --- ports, the versions, and so on. The cookie's name is the host's secret, so it is found by its place; a shell between
 --- host and plugin changes the order, and then by the difference to the host's own environment.
 
 local errors = require "gantry.base.errors"
+local machine = require "gantry.base.machine"
 local variables = require "gantry.config.variables"
 
 local host_environment = {}
@@ -65,13 +66,9 @@ function proc.environment(pid)
   return host_environment.parse(text)
 end
 
----@param pid integer
----@return integer?
-function proc.parent(pid)
-  local text = read_file(("/proc/%d/stat"):format(pid))
-  local parent = text and text:match("^.*%) %a (%d+)")
-  return parent and math.tointeger(parent)
-end
+host_environment.of_process = proc.environment
+
+proc.parent = machine.parent
 
 ---@param left gantry.ProcessEnvironment
 ---@param right gantry.ProcessEnvironment

@@ -1,13 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- exec/connections.lua: what the process that the host holds gets of a container, by way of its channel (gantry.face):
---- the output, the answer to a wait for the end, and the process itself. Whoever hands it over has the engine's client
---- for no longer than that, but for an engine behind TLS: see resident.lua.
+--- handover/connections.lua: what the process that the host holds gets of a container, by way of its channel: the
+--- output, the answer to a wait for the end, and the process itself. Whoever hands it over has the engine's client
+--- for no longer than that, but where nobody else can have them: see gantry.exec.resident.
 
 local cgroup = require "gantry.plugin.cgroup"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
-local face = require "gantry.face"
 local task = require "gantry.task"
 
 local connections = {}
@@ -16,21 +15,28 @@ local connections = {}
 local TIMEOUT <const> = 30
 
 ---@class gantry.Connections
----@field engine gantry.Engine
+---@field engine gantry.EngineClient
 ---@field id string the container's
----@field resident table? gantry.exec.resident, where this process has to stay
+---@field face table what tells the face: `tell` of gantry.face, or of gantry.handover.face
+---@field relay table? gantry.exec.resident, where this process may stay
+---@field resident table? that, where this process has to stay
 local Connections = {}
 Connections.__index = Connections
 
----@param engine gantry.Engine
+-- In a record in the place of an engine's address: a gate started the plugin, and nobody else knows of it.
+connections.BY_GATE = "gate:"
+
+---@param engine gantry.EngineClient
 ---@param id string
+---@param face table
+---@param relay table?
 ---@return gantry.Connections
-function connections.new(engine, id)
-  return setmetatable({ engine = engine, id = id }, Connections)
+function connections.new(engine, id, face, relay)
+  return setmetatable({ engine = engine, id = id, face = face, relay = relay }, Connections)
 end
 
 ---@param what string for the message where it takes too long
----@param request fun(engine: gantry.Engine, id: string): ...
+---@param request fun(engine: gantry.EngineClient, id: string): ...
 ---@return any ... what the engine's client returns
 function Connections:ask(what, request)
   local answer = table.pack(task.deadline(TIMEOUT, request, self.engine, self.id))
@@ -43,12 +49,12 @@ end
 ---@return boolean? ok, gantry.Error? err
 function Connections:hand_over_output(lock)
   local descriptor, err = self:ask("attach to the container", self.engine.hand_over_output)
-  if err and err.code == "HTTP_NOT_PLAIN" then
-    self.resident = require "gantry.exec.resident"
+  if err and err.code == "ENGINE_UNSUPPORTED" and self.relay then
+    self.resident = self.relay
     descriptor, err = self.resident.hand_over_output(self.engine, self.id)
   end
   if not descriptor then return nil, err end
-  local sent, lost = face.tell("output", "", descriptor, lock or -1)
+  local sent, lost = self.face.tell("output", "", descriptor, lock or -1)
   core.system.close(descriptor)
   return sent, lost
 end
@@ -58,9 +64,9 @@ end
 function Connections:hand_over_exit()
   if self.resident then return self.resident.follow(self.engine, self.id) end
   local descriptor, err, result = self:ask("wait for the container", self.engine.hand_over_exit)
-  if result then return face.tell("exit", tostring(result.StatusCode)) end
+  if result then return self.face.tell("exit", tostring(result.exit_code)) end
   if not descriptor then return nil, err end
-  local sent, lost = face.tell("exit", "", descriptor)
+  local sent, lost = self.face.tell("exit", "", descriptor)
   core.system.close(descriptor)
   return sent, lost
 end
@@ -73,14 +79,14 @@ end
 ---Hands over the container's process, whose end then needs nobody to tell of it, where it is on this machine.
 ---@param inspected table
 ---@return boolean? ok, gantry.Error? err
-function connections.hand_over_process(inspected)
-  local state, pid = inspected.State, inspected.State.Pid or 0
+function Connections:hand_over_process(inspected)
+  local state, pid = inspected.state, inspected.state.pid or 0
   local descriptor = pid > 0 and core.system.process(pid) or -1
-  if descriptor >= 0 and not cgroup.has(pid, inspected.Id) then
+  if descriptor >= 0 and not cgroup.has(pid, inspected.id) then
     core.system.close(descriptor)
     descriptor = -1
   end
-  local sent, err = face.tell("process", inspected.Id .. "\0" .. (state.StartedAt or ""), descriptor)
+  local sent, err = self.face.tell("process", inspected.id .. "\0" .. (state.started_at or ""), descriptor)
   if descriptor >= 0 then core.system.close(descriptor) end
   return sent, err
 end
