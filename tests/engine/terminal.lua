@@ -29,16 +29,18 @@ local function run(command)
   return output
 end
 
----Starts a program in a terminal of 100 columns and 50 rows. When it has ended, the screen shows `exit code N`.
+---Starts a program in a terminal. When it has ended, the screen shows `exit code N`.
 ---@param command string for the shell
 ---@param environment table<string, string>
+---@param columns integer? 100 where left out
+---@param rows integer? 50 where left out
 ---@return support.Terminal
-function terminal.open(command, environment)
+function terminal.open(command, environment, columns, rows)
   local self = setmetatable({ server = "gantry-" .. core.system.random(6) }, Terminal)
   local assignments = {}
   for name, value in pairs(environment) do assignments[#assignments + 1] = name .. "=" .. quote(value) end
   -- The shell is kept by `sleep`, so that the screen can still be read.
-  run(("tmux -L %s -f /dev/null new-session -d -x 100 -y 50 %s"):format(self.server,
+  run(("tmux -u -L %s -f /dev/null new-session -d -x %d -y %d %s"):format(self.server, columns or 100, rows or 50,
     quote(("env %s %s; echo exit code $?; sleep 600"):format(table.concat(assignments, " "), command))))
   return self
 end
@@ -81,10 +83,34 @@ function Terminal:shows(text, at_end)
   end
 end
 
+---@param columns integer
+---@param rows integer
+function Terminal:resize(columns, rows)
+  run(("tmux -L %s resize-window -x %d -y %d"):format(self.server, columns, rows))
+end
+
+---@param format string of tmux's: "#{alternate_on}"
+---@return string
+function Terminal:ask(format)
+  return (run(("tmux -L %s display-message -p %s"):format(self.server, quote(format))):gsub("%s+$", ""))
+end
+
+---@return string modes as `stty -a` has them
+function Terminal:modes()
+  return (run(("stty -a -F %s"):format(self:ask "#{pane_tty}")):gsub("%s+", " "))
+end
+
+---The first child of a process: by the kernel's word, since pgrep never ends where a sanitizer is loaded first.
+---@param pid integer|string
+---@return integer pid
+function terminal.child(pid)
+  local file <close> = assert(io.open(("/proc/%s/task/%s/children"):format(pid, pid)))
+  return (assert(file:read "n", "it has no child"))
+end
+
 ---@return integer pid of the program
 function Terminal:pid()
-  local shell = run(("tmux -L %s display-message -p '#{pane_pid}'"):format(self.server)):match("%d+")
-  return math.tointeger(tonumber(run(("pgrep -P %s | head -n 1"):format(shell)))) --[[@as integer]]
+  return terminal.child(self:ask "#{pane_pid}")
 end
 
 function Terminal:close()
