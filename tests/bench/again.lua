@@ -6,9 +6,12 @@
 --- container died. Prints medians, differences and ratios. Needs GANTRY, the programs of tests/bench/build.sh and the
 --- test images.
 
+local answers = require("gantry.control.answer").types
 local core = require "gantry.core"
+local exchange = require "gantry.engine.docker.exchange"
 local gantry = require "gantry"
 local json = require "gantry.json"
+local median = require "bench.median"
 local supervised = require "bench.supervised"
 local task = require "gantry.task"
 
@@ -26,14 +29,6 @@ local NOTICED_GOAL <const>, READY_GOAL <const> = 5, 10 -- milliseconds
 ---@field noticed string the kind of line that says that it knows of the death
 ---@field container fun(): string the one that runs
 
----@param values number[]
----@return number
-local function median(values)
-  table.sort(values)
-  local middle = #values // 2
-  return #values % 2 == 1 and values[middle + 1] or (values[middle] + values[middle + 1]) / 2
-end
-
 ---A program that was killed has not removed its containers.
 ---@param program bench.Program
 ---@param label string
@@ -41,7 +36,7 @@ local function close(program, label)
   program:close()
   task.shield(function()
     local engine = assert(gantry.engine())
-    for _, container in ipairs(assert(engine:list { [LABEL] = label })) do engine:remove(container.Id) end
+    for _, container in ipairs(assert(engine:list { [LABEL] = label })) do engine:remove(container.id) end
   end)
 end
 
@@ -62,15 +57,15 @@ end
 ---@return bench.Launcher
 local function own(up)
   return { name = "gantry", program = up.program, noticed = "exit",
-    container = function() return assert(up.control:call("GET", "/v1/plugins/p001")).container end }
+    container = function() return assert(up.control:call("GET", "/v1/plugins/p001", answers.inspected)).container end }
 end
 
 ---Sets the event of a container that dies, with the time.
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param deaths table<string, gantry.Event>
 local function follow_deaths(engine, deaths)
   local filters = assert(json.encode { type = json.array { "container" }, event = json.array { "die" } })
-  local _, err = engine:stream("GET", "/events?filters=" .. engine.escape(filters), {
+  local _, err = engine:stream("GET", "/events?filters=" .. exchange.escape(filters), {
     action = "follow the engine's events",
     on_value = function(event)
       local died = deaths[event.Actor.ID]
@@ -81,7 +76,7 @@ local function follow_deaths(engine, deaths)
 end
 
 ---@param one bench.Launcher
----@param engine gantry.Engine
+---@param engine gantry.EngineClient
 ---@param deaths table<string, gantry.Event>
 ---@return { death: number, noticed: number, ready: number } milliseconds, the last two from the death on
 local function crash(one, engine, deaths)

@@ -9,6 +9,7 @@ local core = require "gantry.core"
 local files = require "lua.protobuf_files"
 local gantry = require "gantry"
 local json = require "gantry.json"
+local median = require "bench.median"
 local rpc = require "gantry.grpc.rpc"
 local task = require "gantry.task"
 
@@ -26,14 +27,6 @@ local CASES <const> = {
   { title = "a stream, 4 KiB", kind = "stream", count = 20000, more = 4096, per = "message" },
   { title = "8 MB there and back", kind = "large", count = 1, more = LARGE, per = "call" },
 }
-
----@param values number[]
----@return number
-local function median(values)
-  table.sort(values)
-  local middle = #values // 2
-  return #values % 2 == 1 and values[middle + 1] or (values[middle] + values[middle + 1]) / 2
-end
 
 ---@param command string[]
 ---@return table program :ask(line) gives the next line that it prints, :close()

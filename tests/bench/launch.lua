@@ -7,20 +7,13 @@
 local core = require "gantry.core"
 local gantry = require "gantry"
 local json = require "gantry.json"
+local median = require "bench.median"
 local task = require "gantry.task"
 
 local COUNT <const> = tonumber(arg[1]) or 20
 local CACHE <const> = (os.getenv("GANTRY_CACHE") or ".cache") .. "/bench/"
 local IMAGE <const> = "gantry-demo-kv:latest"
 local COOKIE <const> = { "GANTRY_KV_COOKIE", "6f1b0f6a2d5e4c7f9a83b1d0c2e47a55" }
-
----@param values number[]
----@return number
-local function median(values)
-  table.sort(values)
-  local middle = #values // 2
-  return #values % 2 == 1 and values[middle + 1] or (values[middle] + values[middle + 1]) / 2
-end
 
 ---A launcher in a process of its own: one launch for each line that it is sent.
 ---@param name string

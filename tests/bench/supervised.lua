@@ -4,6 +4,7 @@
 --- tell by lines of JSON what happens, each line with the time at which it came. Whoever makes one of them closes it,
 --- also after a failure; then nothing of it is left, neither here nor on the engine.
 
+local answers = require("gantry.control.answer").types
 local client = require "gantry.control.client"
 local core = require "gantry.core"
 local json = require "gantry.json"
@@ -16,7 +17,7 @@ local supervised = {
 
 local EXECUTABLE <const> = assert(os.getenv "GANTRY", "GANTRY must name the executable")
 local POLICY <const> = [[
-return { image = "gantry-demo-kv", cookie = { "GANTRY_KV_COOKIE", "6f1b0f6a2d5e4c7f9a83b1d0c2e47a55" },
+return { %s, cookie = { "GANTRY_KV_COOKIE", "6f1b0f6a2d5e4c7f9a83b1d0c2e47a55" },
   restart = function() return "restart", { after = 0 } end }
 ]]
 local LONGEST_LINE <const> = 1024 * 1024
@@ -114,12 +115,13 @@ local Up = {}
 Up.__index = Up
 
 ---@param count integer
+---@param policy string
 ---@return string folder
-local function make_folder(count)
+local function make_folder(count, policy)
   local folder = ("%s/gantry-bench-%s"):format(os.getenv "TMPDIR" or "/tmp", core.system.random(4))
   assert(core.files.make_directory(folder .. "/policies"))
   assert(core.files.make_directory(folder .. "/run"))
-  for i = 1, count do assert(core.files.replace(("%s/policies/p%03d.lua"):format(folder, i), POLICY)) end
+  for i = 1, count do assert(core.files.replace(("%s/policies/p%03d.lua"):format(folder, i), policy)) end
   return folder
 end
 
@@ -136,13 +138,18 @@ end
 
 ---Starts `gantry up` over so many policies, p001 and on. Every death is followed by a start, as soon as may be.
 ---@param count integer
+---@param more { arguments: string[]?, policy: string?, engine: string? }? policy: its fields in place of the image
 ---@return bench.Up
-function supervised.up(count)
-  local folder = make_folder(count)
+function supervised.up(count, more)
+  more = more or {}
+  local folder = make_folder(count, POLICY:format(more.policy or 'image = "gantry-demo-kv"'))
   local self = setmetatable({ folder = folder, environment = environment_of(folder), began = core.loop.clock(),
     control = assert(client.open(folder .. "/run/.control.sock")) }, Up)
-  self.program = supervised.program { EXECUTABLE, "up", "--log-format", "json", folder .. "/policies",
+  if more.engine then table.insert(self.environment, "GANTRY_ENGINE=" .. more.engine) end
+  local options = { EXECUTABLE, "up", "--log-format", "json", folder .. "/policies",
     environment = self.environment, input = "null", output = "inherit", error = "pipe" }
+  table.move(more.arguments or {}, 1, #(more.arguments or {}), #options + 1, options)
+  self.program = supervised.program(options)
   return self
 end
 
@@ -158,7 +165,8 @@ end
 ---Stops the plugins and removes the folder.
 function Up:close()
   task.shield(function()
-    local stopped, err = task.deadline(TIMEOUT, self.control.call, self.control, "POST", "/v1/down")
+    local stopped, err = task.deadline(TIMEOUT, self.control.call, self.control, "POST", "/v1/down",
+      answers.down)
     if not stopped then
       io.stderr:write(("gantry up: %s\n"):format(err))
       self.program.process:signal "TERM"

@@ -10,11 +10,13 @@ local gantry = require "gantry"
 local json = require "gantry.json"
 local supervised = require "bench.supervised"
 local task = require "gantry.task"
+local types = require "gantry.base.types"
 
 local COUNT <const> = tonumber(arg[1]) or 50
 local ROUNDS <const> = tonumber(arg[2]) or 3
 local IN_FLIGHT <const> = 3 -- of the engine's calls alone, the fewest that keep a small engine busy
 local REST <const> = 10 -- seconds of doing nothing
+local LISTED <const> = types.object { plugins = types.list(types.object { container = types.text() }) }
 
 ---@param path string
 ---@param pattern string
@@ -70,7 +72,7 @@ end
 ---@param up bench.Up
 local function all_die(up)
   local containers = {}
-  local listed = assert(up.control:call("GET", "/v1/plugins")).plugins
+  local listed = assert(up.control:call("GET", "/v1/plugins", LISTED)).plugins
   for i, one in ipairs(listed) do containers[i] = one.container end
   up.program:forget()
   local began, jobs = core.loop.clock(), {}

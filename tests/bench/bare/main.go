@@ -6,7 +6,7 @@
 // For every line "launch" on stdin it makes one launch, removes the container, and prints one JSON line; -n launches
 // without being asked. With -flood it reads so many bytes of the plugin's output and prints their rate instead; with
 // -at-once it begins so many launches, a few of them under way at a time, and prints when they were ready; with -again it
-// keeps one plugin running until stdin ends.
+// keeps one plugin running until stdin ends; with -run it starts a command that is a plugin, or runs one.
 package main
 
 import (
@@ -32,6 +32,9 @@ func main() {
 	again := flag.Bool("again", false, "keep one plugin running instead, and tell of its deaths")
 	together := flag.Int("at-once", 0, "launch so many at the same time instead, and print when they were ready")
 	inFlight := flag.Int("in-flight", 3, "of these, so many are under way at a time")
+	run := flag.String("run", "", "start this `COMMAND` instead, its words separated by spaces")
+	undo := flag.String("undo", "", "`COMMAND` that ends what -run started")
+	directory := flag.String("directory", "", "of the socket of what -run starts")
 	policy := flag.String("exec", "", "compare with the launch of this executable `POLICY`")
 	flag.Parse()
 	l.args = strings.Fields(*args)
@@ -54,7 +57,10 @@ func main() {
 		return
 	}
 	for asked := requests(*count); asked(); {
-		if *policy != "" {
+		if *run != "" {
+			started := program{strings.Fields(*run), strings.Fields(*undo), *directory}
+			report(started.launch(l.cookie))
+		} else if *policy != "" {
 			report(l.compare(*policy))
 		} else {
 			report(l.launch())
