@@ -90,10 +90,10 @@ describe("a module of Prosody", function()
       assert.are.equal("hello\n 200", ask "gantry_kv/greeting")
       assert.are.equal("no such key\n 404", ask "gantry_kv/nothing")
 
-      local first = place:containers()[1].Id
+      local first = place:containers()[1].id
       support.engine():kill(first, "KILL")
       local function await(what, path, answer)
-        supervision.eventually(what, function() return ask(path) == answer end)
+        support.eventually(what, function() return ask(path) == answer end)
       end
       await("there is another one", "gantry_kv/nothing", "no such key\n 404")
       prosody:await("stdout", "kv: decision: restart")

@@ -86,7 +86,7 @@ describe("a program that supervises", function()
     local supervised <close> = assert(supervise { on_event = raise, on_lines = raise, on_state = raise,
       on_started = raise, log_dir = place.root .. "/logs" })
     assert(assert(supervised:await "kv"):call("proto.KV/Put", { key = "key", value = "value" }))
-    supervision.eventually("its output is in a file", function()
+    support.eventually("its output is in a file", function()
       local file = io.open(place.root .. "/logs/kv.log")
       return file and file:close() and support.read(place.root .. "/logs/kv.log"):find("here", 1, true)
     end)

@@ -31,11 +31,13 @@ describe("attaching", function()
     local config = support.kv()
     config.name = "kv-" .. core.system.random(4)
     for name, value in pairs(fields or {}) do config[name] = value end
-    return assert(gantry.launch(config, { runtime_dir = runtime_dir, environment = environment }))
+    return assert(gantry.launch(config, { engine = support.engine_at(runtime_dir), runtime_dir = runtime_dir,
+      environment = environment }))
   end
 
   local function attach(name, options)
     options = options or {}
+    options.engine = options.engine or support.engine_at(runtime_dir)
     options.environment = options.environment or environment
     return gantry.attach(name, options)
   end
@@ -58,7 +60,7 @@ describe("attaching", function()
   it("finds it by name, id, start of the id and container's name, and lets it run on", function()
     local owner <close> = launch()
     put(owner, "one")
-    local name = assert(support.engine():inspect(owner.container)).Name:sub(2)
+    local name = assert(support.engine():inspect(owner.container)).name
     for _, by in ipairs { owner.name, owner.container, owner.container:sub(1, 12), name } do
       local guest <close> = assert(attach(by))
       assert.are.same({ owner.name, "ready", "grpc", 1 }, { guest.name, guest.state, guest.protocol,
@@ -128,14 +130,15 @@ describe("attaching", function()
   end)
 
   it("says what cannot be", function()
-    refused("gantry-no-such-plugin", "PLUGIN_NOT_FOUND", "gantry-no-such-plugin", "docker ps")
+    refused("gantry-no-such-plugin", "PLUGIN_NOT_FOUND", "gantry-no-such-plugin",
+      support.engine_at(runtime_dir):by_hand "list")
     local owner <close> = launch()
-    local other <close> = assert(gantry.launch(support.kv(), { runtime_dir = runtime_dir, environment = environment,
-      name = owner.name .. "-2" }))
+    local other <close> = assert(gantry.launch(support.kv(), { engine = support.engine_at(runtime_dir),
+      runtime_dir = runtime_dir, environment = environment, name = owner.name .. "-2" }))
     local created = assert(support.engine():create("gantry-test-" .. core.system.random(4), {
       Image = "gantry-test-kv:latest", Labels = { ["gantry.plugin"] = owner.name } }))
-    refused(created.Id, "NOT_RUNNING", "does not run (created)")
-    assert(support.engine():remove(created.Id))
+    refused(created.id, "NOT_RUNNING", "does not run (created)")
+    assert(support.engine():remove(created.id))
     assert.is_truthy(other)
   end)
 
@@ -152,7 +155,7 @@ describe("attaching", function()
       id = assert(engine:create("gantry-test-" .. core.system.random(4), {
         Image = "gantry-test-kv:latest", Env = env, NetworkDisabled = true, HostConfig = {
           Mounts = { { Type = "bind", Source = directory, Target = "/tmp/go-plugin-container" } } },
-      })).Id
+      })).id
       assert(engine:start(id))
       assert(task.deadline(60, function()
         while #support.entries(directory) == 0 do task.sleep(0.02) end
@@ -198,7 +201,7 @@ describe("attaching", function()
       local result = run(owner.name)
       assert.are.equal(0, result.code, result.stderr)
       local told = assert(json.decode(result.stdout))
-      local pid = assert(support.engine():inspect(owner.container)).State.Pid
+      local pid = assert(support.engine():inspect(owner.container)).state.pid
       assert.are.same({ Protocol = "grpc", ProtocolVersion = 1, Pid = pid, Test = true,
         Addr = { Network = "unix", String = owner.address.string } }, told)
     end)

@@ -109,10 +109,28 @@ function Browser:requests()
   return urls
 end
 
+---A command of Chromium's own protocol.
+---@param name string
+---@param parameters table?
+---@return table answer
+function Browser:command(name, parameters)
+  return self:must("POST", "/goog/cdp/execute", { cmd = name, params = parameters or {} })
+end
+
 ---@param scheme "light"|"dark"
 function Browser:prefer(scheme)
-  self:must("POST", "/goog/cdp/execute", { cmd = "Emulation.setEmulatedMedia",
-    params = { features = json.array { { name = "prefers-color-scheme", value = scheme } } } })
+  self:command("Emulation.setEmulatedMedia",
+    { features = json.array { { name = "prefers-color-scheme", value = scheme } } })
+end
+
+---A figure of the page, once Performance is enabled.
+---@param name string
+---@return number
+function Browser:metric(name)
+  for _, one in ipairs(self:command "Performance.getMetrics".metrics) do
+    if one.name == name then return one.value end
+  end
+  error("there is no metric " .. name)
 end
 
 ---Keeps what the page looks like, beside what else was built.

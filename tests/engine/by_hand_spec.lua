@@ -15,7 +15,7 @@ describe("a plugin whose container is changed by hand", function()
 
   after_each(function()
     local left = support.containers(place.root)
-    for _, one in ipairs(left) do support.engine():remove(one.Id) end
+    for _, one in ipairs(left) do support.engine():remove(one.id) end
     support.remove(place.root)
     assert.are.same({}, left)
   end)
@@ -32,7 +32,7 @@ describe("a plugin whose container is changed by hand", function()
   local function container()
     local found = support.containers(place.root)
     assert.are.equal(1, #found)
-    return found[1].Id
+    return found[1].id
   end
 
   ---@return string
@@ -106,7 +106,7 @@ describe("a plugin whose container is changed by hand", function()
 
   describe("under gantry up", function()
     local function ready(generation)
-      supervision.eventually("it is ready", function()
+      support.eventually("it is ready", function()
         local found = place:plugin "kv" or {}
         return found.state == "ready" and found.generation == generation and not found.trouble
       end)
@@ -123,7 +123,7 @@ describe("a plugin whose container is changed by hand", function()
       ready(generation)
       local why = place:run("why", "kv").stdout
       assert.are.equal(0, place:run("down").code)
-      hosts.eventually("nothing is left", 30, function() return #support.containers(place.root) == 0 end)
+      support.eventually("nothing is left", function() return #support.containers(place.root) == 0 end, 30)
       assert.are.same({}, place:records())
       return why
     end
@@ -160,7 +160,7 @@ describe("a plugin whose container is changed by hand", function()
       task.run(function()
         local why = up(function(id)
           docker("pause %s", id)
-          supervision.eventually("ps says so", function()
+          support.eventually("ps says so", function()
             return ((place:plugin "kv" or {}).trouble or ""):find("docker unpause", 1, true)
           end)
           task.sleep(1.5) -- several times as long as makes another one unhealthy
@@ -181,7 +181,7 @@ describe("a plugin whose container is changed by hand", function()
           command:wait()
           docker("pause %s", id)
           local again = place:start_up()
-          supervision.eventually("ps says so", function()
+          support.eventually("ps says so", function()
             local asked = place:run("ps", "--json")
             return asked.code == 0 and asked.stdout:find("docker unpause", 1, true)
           end)
@@ -203,7 +203,7 @@ describe("a plugin whose container is changed by hand", function()
       options.input = "pipe"
       local host = hosts.start("hold", { policy }, options)
       host:await("stdout", "ready")
-      hosts.eventually("the launcher has handed over", 60, function()
+      support.eventually("the launcher has handed over", function()
         return #hosts.processes(policy).launcher == 0
       end)
       change(container())
@@ -211,14 +211,14 @@ describe("a plugin whose container is changed by hand", function()
       if how == "killed" then host:kill "KILL" end
       host:wait()
       hosts.assert_nothing_left(policy, place.runtime_dir)
-      hosts.eventually("no record", 10, function() return #place:records() == 0 end)
+      support.eventually("no record", function() return #place:records() == 0 end, 10)
     end
 
     it("renamed, goes with its host, and nothing else of that name", function()
       task.run(function()
         local other
         exec(function(id)
-          local name = support.engine():inspect(id).Name:sub(2)
+          local name = support.engine():inspect(id).name
           docker("rename %s " .. unique(), id)
           docker("create --name " .. name .. " gantry-test-kv:latest", "")
           other = name

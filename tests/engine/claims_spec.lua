@@ -60,6 +60,20 @@ describe("What is not this launch's", function()
     end)
   end
 
+  it("is left running by the guardian of a REPL whose launch was refused", function()
+    task.run(function()
+      leave_orphan()
+      local options = place:options()
+      options.input = "pipe"
+      local guardian = support.command({ "repl-guardian" }, options)
+      guardian.process:write(json.line { guard = { root = place.runtime_dir, name = "kv",
+        engine = support.engine().endpoint.name } })
+      guardian.process:close_input()
+      assert.are.equal(0, guardian:wait().code)
+      assert_untouched()
+    end)
+  end)
+
   it("is taken over again by the next supervisor, though others were tried meanwhile", function()
     task.run(function()
       leave_orphan()
@@ -96,9 +110,9 @@ describe("What is not this launch's", function()
   it("is taken away by gantry down --orphans where it has ended since", function()
     task.run(function()
       leave_orphan()
-      local engine, id = support.engine(), place:containers()[1].Id
+      local engine, id = support.engine(), place:containers()[1].id
       assert(engine:kill(id, "KILL"))
-      supervision.eventually("it has ended", function() return not engine:inspect(id).State.Running end)
+      support.eventually("it has ended", function() return not engine:inspect(id).state.running end)
       assert.are.equal("", place:run("gc").stdout)
       assert.are.same({ stopped = { "kv" } }, place:ask("down", "--orphans"))
       assert.are.same({}, place:containers())
@@ -158,7 +172,7 @@ describe("What is not this launch's", function()
         leave_orphan()
         assert.are.equal(0, place:run(table.unpack(stop)).code)
         local containers = place:containers()
-        assert.are.same({ 1, "exited" }, { #containers, containers[1].State })
+        assert.are.same({ 1, "exited" }, { #containers, containers[1].status })
         assert.are.equal(0, place:run("gc", "--kept").code)
       end)
     end
@@ -169,14 +183,18 @@ describe("What is not this launch's", function()
     local function run_with_debug(signal)
       local command = support.command({ "run", "--debug", policy() }, place:options())
       command:await("stdout", "ready_ms")
+      -- A plugin may have spoken before its engine knows that it runs.
+      support.eventually("it runs, by the engine's account", function()
+        return place:containers()[1].status == "running"
+      end)
       command:kill(signal)
       command:wait()
-      return place:await_containers(1)[1].Id
+      return place:await_containers(1)[1].id
     end
 
     local function assert_kept(id)
       local containers = place:containers()
-      assert.are.same({ 1, id, "exited" }, { #containers, containers[1].Id, containers[1].State })
+      assert.are.same({ 1, id, "exited" }, { #containers, containers[1].id, containers[1].status })
     end
 
     it("over the next runs, gantry gc, and a supervisor", function()

@@ -55,7 +55,7 @@ for name, shell in pairs(SHELLS) do
       screen:type(typed)
       -- A machine that is busy may not answer in the time that completion takes: people press the key again.
       local pressed = -math.huge
-      supervision.eventually(completed, function()
+      support.eventually(completed, function()
         if screen:screen():find("ready> " .. completed, 1, true) then return true end
         if core.loop.clock() - pressed < PATIENCE then return end
         screen:press "Tab"

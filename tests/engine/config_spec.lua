@@ -151,7 +151,7 @@ describe("a policy's field reaches the engine:", function()
   local function inspect_running(text)
     local path = support.write(runtime_dir .. "/kv.lua", support.policy_text(text))
     local plugin <close> = assert(gantry.launch(path, { runtime_dir = runtime_dir }))
-    local container = assert(support.engine():inspect(plugin.container))
+    local container = support.in_docker_words(plugin.container)
     assert.is_true(container.State.Running)
     return container, plugin
   end
@@ -165,7 +165,7 @@ describe("a policy's field reaches the engine:", function()
   end
 
   it("sha256, in both spellings: the container is created by the image's id", function()
-    local id = assert(support.engine():inspect_image("gantry-test-kv:latest")).Id
+    local id = assert(support.engine():image("gantry-test-kv:latest")).id
     for _, pin in ipairs { id, (id:gsub("^sha256:", "")) } do
       local container = inspect_running(("sha256 = '%s'"):format(pin))
       assert.are.equal(id, container.Image)
@@ -206,7 +206,7 @@ describe("a policy's field reaches the engine:", function()
     local path = support.write(runtime_dir .. "/kv.lua", support.policy_text [[
       disable_network = false, networks = { "host" },]])
     local plugin <close> = assert(gantry.launch(path, { runtime_dir = runtime_dir }))
-    local pid = assert(support.engine():inspect(plugin.container)).State.Pid
+    local pid = support.running(plugin.container).state.pid
     local function network_of(process)
       local pipe <close> = assert(io.popen(("readlink /proc/%s/ns/net"):format(process)))
       return pipe:read "l"
@@ -232,15 +232,15 @@ describe("a policy's field reaches the engine:", function()
       .. support.policy_text "mounts = { { source = home, target = home, read_only = true } }," .. " end")
     local plugin <close> = assert(gantry.launch(path, { runtime_dir = runtime_dir }))
     local home = os.getenv "HOME"
-    assert.are.equal(home, mount_at(assert(support.engine():inspect(plugin.container)), home).Source)
+    assert.are.equal(home, mount_at(support.in_docker_words(plugin.container), home).Source)
   end)
 
   it("debug: the container stays, and says how it ended", function()
     local container = inspect_running("debug = true")
     local engine = support.engine()
     local kept = assert(engine:inspect(container.Id))
-    assert.is_false(kept.State.Running)
-    assert.are.equal(0, kept.State.ExitCode)
+    assert.is_false(kept.state.running)
+    assert.are.equal(0, kept.state.exit_code)
     assert(engine:remove(container.Id))
   end)
 
@@ -251,7 +251,7 @@ describe("a policy's field reaches the engine:", function()
     -- What gantry itself acts on.
     for _, name in ipairs { "protocol", "start_timeout", "stop_timeout", "restart", "on_exit", "pull", "rootless",
       "health", "after", "multiplex", "cwd", "share_tmp", "outlive_host",
-      "engine_timeout" } do covered[name] = true end
+      "engine_timeout", "warm", "standby", "gate" } do covered[name] = true end
     for _, field in ipairs(require("gantry.config.schema").fields) do
       assert.is_true(covered[field.name], "the field " .. field.name .. " has no case here")
     end

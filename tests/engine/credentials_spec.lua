@@ -54,9 +54,9 @@ describe("credentials", function()
 
   ---@return table inspected, string source folder on the host
   local function container_of(plugin)
-    local inspected = assert(support.engine():inspect(plugin.container))
-    for _, mount in ipairs(inspected.Mounts) do
-      if mount.Destination == "/run/credentials/kv" then return inspected, mount.Source end
+    local inspected = support.running(plugin.container)
+    for _, mount in ipairs(inspected.mounts) do
+      if mount.target == "/run/credentials/kv" then return inspected, mount.source end
     end
     error "no folder of credentials"
   end
@@ -67,12 +67,12 @@ describe("credentials", function()
       task.run(function()
         local plugin <close> = assert(gantry.launch(policy(more), { runtime_dir = runtime_dir }))
         local inspected, source = container_of(plugin)
-        local uid = tonumber(inspected.Config.User:match "^%d+") or 0
-        local status = core.system.stat(("/proc/%d/root/run/credentials/kv/token"):format(inspected.State.Pid))
+        local uid = support.user_of(plugin.container)
+        local status = core.system.stat(("/proc/%d/root/run/credentials/kv/token"):format(inspected.state.pid))
         assert.same({ uid, tonumber("400", 8), #SECRET }, { status.uid, status.mode, status.size })
         assert.is_true(core.system.in_memory(source))
-        assert.equal(SECRET, read_as(inspected.State.Pid, uid, "/run/credentials/kv/token"))
-        assert.matches("Permission denied", read_as(inspected.State.Pid, "64321", "/run/credentials/kv/token"))
+        assert.equal(SECRET, read_as(inspected.state.pid, uid, "/run/credentials/kv/token"))
+        assert.matches("Permission denied", read_as(inspected.state.pid, "64321", "/run/credentials/kv/token"))
         assert.matches("Permission denied",
           shell("setpriv --reuid 64321 --regid 64321 --clear-groups ls %s 2>&1", source))
         plugin:stop()
@@ -198,13 +198,13 @@ print(found, path > 0)]]):format(SECRET, folder))
       place:up()
       local before, still = place:await_state("kv", "ready"), place:await_state("still", "ready")
       os.remove(folder .. "/token")
-      supervision.eventually("the missing file is told of", function()
+      support.eventually("the missing file is told of", function()
         return place:run("why", "kv").stdout:find("does not exist; make it", 1, true)
       end)
       assert.equal(before.generation, place:plugin("kv").generation)
       support.write(folder .. "/new", SECRET .. "-2")
       assert(os.rename(folder .. "/new", folder .. "/token"))
-      local after = supervision.eventually("a new generation is ready", function()
+      local after = support.eventually("a new generation is ready", function()
         local one = place:plugin "kv"
         return one.generation > before.generation and one.state == "ready" and one
       end)
@@ -244,17 +244,17 @@ print(found, path > 0)]]):format(SECRET, folder))
       end
       local command = support.command({ "exec", policy() }, options)
       command:await("stdout", "|grpc")
-      local inspected, source = container_of { container = support.containers(runtime_dir)[1].Id }
+      local inspected, source = container_of { container = support.containers(runtime_dir)[1].id }
       assert.equal(SECRET, support.read(source .. "/token"))
       local found = {}
-      for _, entry in ipairs(inspected.Config.Env) do
+      for _, entry in ipairs(inspected.env) do
         local name, value = entry:match "^([^=]*)=(.*)$"
         found[name] = value
       end
       assert.same({ "/run/credentials/kv", VARIABLE }, { found.CREDENTIALS_DIRECTORY, found.FROM_FILE })
       command:kill "KILL"
       command:wait()
-      supervision.eventually("all is gone", function() return not core.system.stat(source) end)
+      support.eventually("all is gone", function() return not core.system.stat(source) end)
     end)
   end)
 end)

@@ -13,7 +13,7 @@ describe("a diagnosis", function()
   before_each(function() runtime_dir = support.temporary() end)
 
   after_each(function()
-    for _, container in ipairs(support.containers(runtime_dir)) do assert(support.engine():remove(container.Id)) end
+    for _, container in ipairs(support.containers(runtime_dir)) do assert(support.engine():remove(container.id)) end
     assert.are.same({}, support.entries(runtime_dir))
     support.remove(runtime_dir)
   end)
@@ -49,8 +49,10 @@ describe("a diagnosis", function()
     assert.is_true(contains(found.environment, "PASSWORD=********"))
     assert.is_true(contains(found.environment, "PLUGIN_PROTOCOL_VERSIONS=1"))
     assert.is_true(contains(found.environment, support.cookie[1] .. "=" .. support.cookie[2]))
-    assert.is_nil(found.by_hand:find("hunter2", 1, true))
-    assert.is_truthy(found.by_hand:find(" --env PASSWORD ", 1, true))
+    if found.by_hand then -- else it is no line for a shell that makes a container
+      assert.is_nil(found.by_hand:find("hunter2", 1, true))
+      assert.is_truthy(found.by_hand:find(" --env PASSWORD ", 1, true))
+    end
     assert.is_true(found.kept)
     assert.are.equal(1, #support.containers(runtime_dir))
   end)
@@ -58,7 +60,7 @@ describe("a diagnosis", function()
   it("has with debug = 'env' all of it", function()
     local found = failed { debug = "env" }
     assert.is_true(contains(found.environment, "PASSWORD=hunter2"))
-    assert.is_truthy(found.by_hand:find("--env PASSWORD=hunter2", 1, true))
+    assert.is_truthy(not found.by_hand or found.by_hand:find("--env PASSWORD=hunter2", 1, true))
   end)
 
   it("is there for a plugin that runs, too", function()
@@ -73,11 +75,14 @@ describe("a diagnosis", function()
       support.policy_text("args = { '-exit-now', '3' }, debug = true"))
     local result = support.run({ "run", path }, { runtime_dir = runtime_dir })
     assert.are.equal(4, result.code)
-    assert.is_truthy(result.stderr:find("by hand: mkdir -p", 1, true), result.stderr)
-    assert.is_truthy(result.stderr:find("is kept", 1, true))
-    result = support.run({ "run", "--json", path }, { runtime_dir = runtime_dir })
-    local told = assert(json.decode(result.stdout)).errors[1].diagnosis
-    assert.is_truthy(told.by_hand:find("docker run", 1, true))
+    local look = support.engine_at(runtime_dir):by_hand("inspect", support.containers(runtime_dir)[1].id)
+    assert.is_truthy(result.stderr:find("is kept: `" .. look .. "`", 1, true), result.stderr)
+    local as_json = support.run({ "run", "--json", path }, { runtime_dir = runtime_dir })
+    local told = assert(json.decode(as_json.stdout)).errors[1].diagnosis
+    if told.by_hand then
+      assert.is_truthy(result.stderr:find("by hand: mkdir -p", 1, true), result.stderr)
+      assert.is_truthy(told.by_hand:find("docker run", 1, true))
+    end
     os.remove(path)
   end)
 end)

@@ -87,7 +87,7 @@ describe("with an engine that answers wrongly once,", function()
     task.deadline(TIMEOUT, function()
       while not one.exit and not one.stdout:find "\n" do one.changed:wait() end
     end)
-    if not one.exit then one:kill "TERM" end
+    one:kill "TERM"
     local ended = task.deadline(TIMEOUT, one.wait, one)
     local request = broken()
     local where = ("request %d (%s), %s"):format(number, request, fault)
@@ -100,7 +100,7 @@ describe("with an engine that answers wrongly once,", function()
     local said_so = one.stderr:find("left on the engine", 1, true) or one.stderr:find("gantry gc", 1, true)
     local left = place:containers()
     assert.is_true(#left == 0 or said_so ~= nil, where .. ", a container is left without a word: " .. one.stderr)
-    for _, container in ipairs(left) do assert(support.engine():remove(container.Id)) end
+    for _, container in ipairs(left) do assert(support.engine():remove(container.id)) end
     if #left == 0 then assert.are.same({}, support.entries(place.runtime_dir), where .. one.stderr) end
     return request ~= nil
   end
@@ -148,12 +148,12 @@ describe("with an engine that answers wrongly once,", function()
     local first = place:await_state("kv", "ready")
     assert(support.engine():kill(first.container, "KILL"))
     local where = ("request %d, %s"):format(number, fault)
-    supervision.eventually(where .. ": a new generation is ready", function()
+    support.eventually(where .. ": a new generation is ready", function()
       local one = place:plugin "kv"
       return one.state == "ready" and one.container ~= first.container
     end, TIMEOUT)
     check_text(where, up.stderr)
-    supervision.eventually(where .. ": one container is left", function() return #place:containers() == 1 end, TIMEOUT)
+    support.eventually(where .. ": one container is left", function() return #place:containers() == 1 end, TIMEOUT)
     assert.are.equal(0, place:run("down").code)
     up:wait()
     return broken() ~= nil

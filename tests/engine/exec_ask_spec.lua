@@ -104,7 +104,8 @@ describe("gantry exec, asked something,", function()
   end
 
   for what, case in pairs {
-    ["an image that is not there"] = { 'image = "gantry-test-no-such-image"', "is not on the engine at " },
+    ["an image that is not there"] = { 'image = "gantry-test-no-such-image"',
+      { "is not on the engine at ", "is not in gantry's own store" } },
     ["a broken policy"] = { KV .. 'memmory = "1GiB"', "unknown field 'memmory'; did you mean 'memory'?" },
     ["a program that is not there"] = { KV .. 'entrypoint = { "/no/such" }', "/no/such" },
     ["an engine that is away"] = { KV, "/no/engine.sock", { "DOCKER_HOST=unix:///no/engine.sock" } },

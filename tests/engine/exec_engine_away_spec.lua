@@ -45,7 +45,7 @@ describe("gantry exec, while its engine is away,", function()
     host = hosts.start("hold", { policy }, { runtime_dir = runtime_dir, input = "pipe",
       environment = { "DOCKER_HOST=unix://" .. root .. "/engine.sock" } })
     host:await("stdout", "ready")
-    hosts.eventually("the launch is over", 60, function() return #hosts.processes(policy).launcher == 0 end)
+    support.eventually("the launch is over", function() return #hosts.processes(policy).launcher == 0 end)
   end
 
   local function test(name, fn)
@@ -69,11 +69,11 @@ describe("gantry exec, while its engine is away,", function()
       if not entry:find "^%." then socket = runtime_dir .. "/" .. entry end
     end
     for _, entry in ipairs(support.entries(socket)) do socket = socket .. "/" .. entry end
-    hosts.eventually("the host hears " .. word, 30, function()
+    support.eventually("the host hears " .. word, function()
       support.run({ "-s", "--max-time", "5", "--unix-socket", socket, "http://x/" .. word },
         { executable = "/usr/bin/curl" })
       return host.stderr:find("GET /" .. word, 1, true) ~= nil, host.stderr
-    end)
+    end, 30)
   end
 
   local function close_host()
@@ -105,9 +105,9 @@ describe("gantry exec, while its engine is away,", function()
     task.sleep(6)
     proxy:tell "idle 600000"
     hear "after"
-    hosts.eventually("it holds no more than before", 20, function()
+    support.eventually("it holds no more than before", function()
       return descriptors() <= before + 1 and #hosts.processes(policy).launcher == 0, tostring(descriptors())
-    end)
+    end, 20)
     assert.is_true(count(host.stderr, "output of the plugin may be missing") <= 3, host.stderr)
     close_host()
   end)
@@ -134,7 +134,7 @@ describe("gantry exec, while its engine is away,", function()
     start_host()
     stop_proxy()
     await_line "is away"
-    support.engine():kill(support.containers(runtime_dir)[1].Id, "KILL")
+    support.engine():kill(support.containers(runtime_dir)[1].id, "KILL")
     assert.are.equal(1, host:wait().code)
     assert.is_truthy(host.stderr:find("has ended, with an exit code that only the engine knows", 1, true), host.stderr)
     start_proxy()
@@ -143,7 +143,7 @@ describe("gantry exec, while its engine is away,", function()
   test("gives the exit code where connections say nothing any more", function()
     start_host()
     proxy:tell "mute"
-    support.engine():kill(support.containers(runtime_dir)[1].Id, "KILL")
+    support.engine():kill(support.containers(runtime_dir)[1].id, "KILL")
     assert.is_truthy(host:wait())
     assert.is_truthy(host.stderr:find("exit status 137", 1, true), host.stderr)
   end)
@@ -152,13 +152,13 @@ describe("gantry exec, while its engine is away,", function()
     proxy:tell "elsewhere"
     start_host()
     proxy:tell "mute"
-    support.engine():kill(support.containers(runtime_dir)[1].Id, "KILL")
+    support.engine():kill(support.containers(runtime_dir)[1].id, "KILL")
     assert.is_truthy(task.deadline(40, host.wait, host), host.stderr)
     assert.is_truthy(host.stderr:find("exit status 137", 1, true), host.stderr)
   end)
 
   local function restart_container()
-    assert(support.engine():call("POST", "/containers/" .. support.containers(runtime_dir)[1].Id .. "/restart?t=0",
+    assert(support.engine():call("POST", "/containers/" .. support.containers(runtime_dir)[1].id .. "/restart?t=0",
       { action = "restart it" }))
   end
 

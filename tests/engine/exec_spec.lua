@@ -70,19 +70,21 @@ describe("gantry exec", function()
     return found[1]
   end
 
-  ---@return table the engine's inspect of the plugin's container
+  ---@return gantry.Container
   local function inspect()
     local found = support.containers(runtime_dir)
     assert.are.equal(1, #found)
-    return assert(support.engine():inspect(found[1].Id))
+    return assert(support.engine():inspect(found[1].id))
   end
 
   it("tells why a program was not run", function()
     hosts.policy(policy, KV .. "entrypoint = { '/nowhere' },")
     local options = { executable = policy, runtime_dir = runtime_dir,
       environment = { "GANTRY_KV_COOKIE=" .. support.cookie[2], table.unpack(HANDSHAKE) } }
-    assert.matches("with exit code 127 (if its program was not run, `gantry run` tells why): ",
-      support.run({}, options).stdout, 1, true)
+    -- Some engines look at the command before they start the init.
+    local said = support.run({}, options).stdout
+    assert.is_truthy(said:find("with exit code 127 (if its program was not run, `gantry run` tells why): ", 1, true)
+      or said:find("was not started: '/nowhere' is not in the image; correct the entrypoint", 1, true), said)
     hosts.policy(policy, KV .. "entrypoint = { '/nowhere' }, init = false,")
     assert.matches("was not started: '/nowhere' is not in the image; correct the entrypoint",
       support.run({}, options).stdout, 1, true)
@@ -98,8 +100,11 @@ describe("gantry exec", function()
 
   it("gives the plugin what the host meant for it, and nothing else", function()
     while_held(KV, { "-add", "FOR_THE_PLUGIN=yes", "-multiplex" }, function()
-      local names = {}
-      for _, entry in ipairs(inspect().Config.Env) do names[#names + 1] = entry:match("^[^=]+") end
+      local names, of_engines = {}, { HOME = true, HOSTNAME = true, PATH = true }
+      for _, entry in ipairs(inspect().env) do
+        local name = entry:match("^[^=]+")
+        if not of_engines[name] then names[#names + 1] = name end
+      end
       table.sort(names)
       assert.are.same({ "FOR_THE_PLUGIN", "GANTRY_KV_COOKIE", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT",
         "PLUGIN_MULTIPLEX_GRPC", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR", "TMPDIR" }, names)
@@ -110,10 +115,10 @@ describe("gantry exec", function()
     local fields = KV .. 'pass_env = { "WANTED" }, env = { MORE = "1" }'
     while_held(fields, {}, function()
       local found = inspect()
-      assert.are.equal(("%d:%d"):format(core.system.euid(), core.system.egid()), found.Config.User)
+      assert.are.same({ core.system.euid(), core.system.egid() }, { support.user_of(found.id) })
       local status = assert(core.system.stat(socket_directory()))
       assert.are.equal(tonumber("700", 8), status.mode & tonumber("777", 8))
-      local all = table.concat(found.Config.Env, "\n")
+      local all = table.concat(found.env, "\n")
       assert.is_truthy(all:find("WANTED=really", 1, true))
       assert.is_truthy(all:find("MORE=1", 1, true))
     end, { environment = { "WANTED=really" } })
@@ -123,7 +128,7 @@ describe("gantry exec", function()
   ---@return table<string, string>
   local function inside(names)
     local found = {}
-    for _, entry in ipairs(inspect().Config.Env) do
+    for _, entry in ipairs(inspect().env) do
       local name, value = entry:match("^([^=]*)=(.*)$")
       if names[name] then found[name] = value end
     end
@@ -254,7 +259,7 @@ describe("gantry exec", function()
     while_held(KV .. ("socket_group = %d"):format(gid), {}, function()
       local status = assert(core.system.stat(socket_directory()))
       assert.are.equal(tonumber("770", 8), status.mode & tonumber("777", 8))
-      local all = table.concat(inspect().Config.Env, "\n")
+      local all = table.concat(inspect().env, "\n")
       assert.is_truthy(all:find("PLUGIN_UNIX_SOCKET_GROUP=" .. gid, 1, true), all)
     end)
   end)
@@ -263,11 +268,11 @@ describe("gantry exec", function()
     local result = execute(KV .. 'debug = true, args = { "-exit-after", "300ms", "-exit-code", "7" }')
     assert.are.equal(7, result.code, result.stderr)
     task.run(function()
-      hosts.eventually("no process", 60, function() return select(2, hosts.processes(policy)) == 0 end)
+      support.eventually("no process", function() return select(2, hosts.processes(policy)) == 0 end)
     end)
     local kept = inspect()
-    assert.are.equal("exited", kept.State.Status)
-    assert(support.engine():remove(kept.Id))
+    assert.are.equal("exited", kept.state.status)
+    assert(support.engine():remove(kept.id))
   end)
 
   it("is not held up by output that the host does not read", function()
@@ -289,7 +294,9 @@ describe("gantry exec", function()
       assert.is_truthy(line:find("set share_tmp = true in the policy", 1, true))
     end, private)
     local host = while_held(KV .. "share_tmp = true", { "-listen" }, function()
-      assert.are.equal(root .. "/tmp", inspect().HostConfig.Mounts[2].Source)
+      local shared = false
+      for _, mount in ipairs(inspect().mounts) do shared = shared or mount.source == root .. "/tmp" end
+      assert.is_true(shared)
     end, private)
     assert.is_nil(host and host.stderr:find(shown), host and host.stderr)
   end)
@@ -340,14 +347,16 @@ describe("gantry exec", function()
 
   for what, case in pairs {
     ["a broken policy"] = { KV .. 'memmory = "1GiB"', "unknown field 'memmory'; did you mean 'memory'?" },
-    ["an image that is not there"] = { 'image = "gantry-test-no-such-image"', "is not on the engine" },
+    ["an image that is not there"] = { 'image = "gantry-test-no-such-image"', "is not on the engine",
+      "is not in gantry's own store" },
     ["a plugin that ends at once"] = { KV .. 'args = { "-exit-now", "3" }',
       "plugin 'plugin' exited before its handshake, with exit code 3, and said nothing" },
     ["a plugin that says why it ends"] = { KV .. 'args = { "-flood-before", "-flood-stderr", "128", "-exit-now", "3" }',
       "plugin 'plugin' exited before its handshake, with exit code 3: flood 000000000000 " },
     ["a plugin that takes too long"] = { KV .. 'args = { "-slow-handshake", "60s" }, start_timeout = "2400ms"',
       "plugin 'plugin' gave no handshake within 2.2 s" },
-    ["an engine that takes too long"] = { KV .. 'start_timeout = "150ms", pull = "never"', "took longer than" },
+    ["an engine that takes too long"] = { KV .. 'start_timeout = "150ms", pull = "never"',
+      "took longer than", "gave no handshake within" }, -- by whether the launch had begun to ask it by then
     ["a socket outside of the directory"] = { KV .. 'args = { "-handshake", "1|1|unix|/tmp/elsewhere|grpc" }',
       "plugin 'plugin' listens on /tmp/elsewhere, outside of the directory " },
     ["share_tmp without a private TMPDIR"] = { KV .. "share_tmp = true", "run the host as `gantry host " },
@@ -358,7 +367,7 @@ describe("gantry exec", function()
         local host = hold(case[1], {}, { environment = { "TMPDIR=" } })
         assert.are.equal(1, host:wait().code, host.stderr)
         local line = host.stdout:match("Unrecognized remote plugin message: (gantry: [^\n]*)")
-        assert.is_truthy(line and line:find(case[2], 1, true), host.stdout)
+        assert.is_truthy(line and (line:find(case[2], 1, true) or case[3] and line:find(case[3], 1, true)), host.stdout)
         assert.is_truthy(host.stderr:find("%[ERROR%] plugin: "), host.stderr)
       end)
     end)

@@ -29,7 +29,7 @@ describe("a host on Vault's SDK", function()
   ---@return string path of an executable policy
   local function write_policy(kind, multiplexed, fields)
     local path = root .. "/plugin"
-    local id = assert(support.engine():inspect_image(IMAGE .. ":1.2.3")).Id
+    local id = assert(support.engine():image(IMAGE .. ":1.2.3")).id
     support.write(path, ([[
 #!%s exec
 return require "vault" {
@@ -97,7 +97,7 @@ return require "vault" {
   local function kill_containers()
     local killed = 0
     for _, one in ipairs(support.containers(runtime_dir)) do
-      if support.engine():kill(one.Id, "KILL") then killed = killed + 1 end -- others are ending
+      if support.engine():kill(one.id, "KILL") then killed = killed + 1 end -- others are ending
     end
     assert.is_true(killed > 0)
   end
@@ -213,8 +213,8 @@ return require "vault" {
     answers(host, "secret v1.2.3", "register", "kv", path, sum_of(path))
     answers(host, "mounted", "mount", "one", "kv")
     for _, one in ipairs(support.containers(runtime_dir)) do
-      for _, mount in ipairs(assert(support.engine():inspect(one.Id)).Mounts) do
-        assert.are_not.equal(shared, mount.Source)
+      for _, mount in ipairs(assert(support.engine():inspect(one.id)).mounts) do
+        assert.are_not.equal(shared, mount.source)
       end
     end
     answers(host, "nothing", "write", "one", "key", "first")

@@ -15,7 +15,7 @@ local GROUP <const> = 4321
 local OLD = 'name = "old", image = "gantry-test-old", disable_network = true, stop_timeout = 2, '
 
 -- What a plugin is made of that puts its sockets elsewhere; an old Go does not build it.
-local built = support.engine():inspect_image("gantry-test-old:latest") ~= nil
+local built = support.engine():image("gantry-test-old:latest") ~= nil
 local it = built and it or function(name) pending(name .. ": gantry-test-old was not built") end -- luacheck: ignore it
 
 describe("files", function()
@@ -142,7 +142,7 @@ describe("files", function()
       for round = 1, rounds do
         local host = start()
         task.sleep(whole * round / (rounds + 1))
-        if not host.exit then host:kill "KILL" end
+        host:kill "KILL"
         host:wait()
         hosts.assert_nothing_left(policy, runtime_dir)
       end
@@ -158,13 +158,13 @@ describe("files", function()
         environment = { GANTRY_STATE_DIR = root .. "/state" },
         on_event = function(kind) warned = warned + (kind == "warning" and 1 or 0) end }))
       assert.are.equal("ready", plugin.state)
-      local env = table.concat(assert(support.engine():inspect(plugin.container)).Config.Env, "\n")
+      local env = table.concat(assert(support.engine():inspect(plugin.container)).env, "\n")
       assert.is_truthy(env:find("TMPDIR=" .. runtime_dir .. "/old", 1, true))
       assert.are.equal(1, #support.containers(runtime_dir))
     end
     assert.are.equal(1, warned)
     local plugin <close> = assert(gantry.launch(support.kv(), { runtime_dir = runtime_dir }))
-    local env = table.concat(assert(support.engine():inspect(plugin.container)).Config.Env, "\n")
+    local env = table.concat(assert(support.engine():inspect(plugin.container)).env, "\n")
     assert.is_truthy(env:find("TMPDIR=/tmp", 1, true))
     assert.is_truthy(plugin.handshake.address:find(runtime_dir, 1, true))
   end)
@@ -211,7 +211,7 @@ describe("files", function()
       return task.run(function()
         local command = support.command({}, { executable = policy, runtime_dir = runtime_dir, environment = handshake })
         local line = command:await("stdout", "[^\n]+\n")
-        if not command.exit then command:kill "TERM" end
+        command:kill "TERM"
         command:wait()
         return line
       end)

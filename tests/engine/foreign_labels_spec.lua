@@ -17,7 +17,7 @@ describe("a container whose image has gantry's labels", function()
     local labels = ownership.labels("kv", victim)
     labels["gantry.unique"], labels["gantry.version"] = "dir", "0.1.0"
     container = assert(support.engine():create("gantry-kv-" .. core.system.random(4),
-      { Image = "gantry-test-kv:latest", Labels = labels })).Id
+      { Image = "gantry-test-kv:latest", Labels = labels })).id
   end)
   after_each(function()
     support.engine():remove(container)

@@ -55,7 +55,7 @@ describe("an engine that says", function()
   ---@param plugin gantry.Plugin
   ---@return table host_config the engine's, of its container
   local function host_config(plugin)
-    return assert(support.engine():inspect(plugin.container)).HostConfig
+    return support.in_docker_words(plugin.container).HostConfig
   end
 
   it("SELinux gets a label for the socket directory, and for nothing else", function()
@@ -139,7 +139,7 @@ describe("an engine that says", function()
         environment = { "DOCKER_HOST=" .. engine_says "SELinux" } })
       host:await("stdout", "ready")
       local container = support.containers(folder)[1]
-      local binds = assert(support.engine():inspect(container.Id)).HostConfig.Binds
+      local binds = support.in_docker_words(container.id).HostConfig.Binds
       assert.are.equal(1, #binds)
       assert.is_truthy(binds[1]:find(folder .. "/run/", 1, true) and binds[1]:find ":rw,private,z$", binds[1])
       host.process:close_input()

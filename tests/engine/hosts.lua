@@ -133,22 +133,6 @@ function hosts.kill_all(policy)
   assert(os.execute(("kill -STOP %s && kill -KILL %s"):format(pids, pids)))
 end
 
----Waits until something holds; what it waits for has no descriptor to wait on.
----@param what string for the message of the failure
----@param seconds number
----@param fn fun(): boolean, string? whether it holds, and what there is instead
-function hosts.eventually(what, seconds, fn)
-  local until_when = core.loop.clock() + seconds
-  while true do
-    local holds, instead = fn()
-    if holds then return end
-    if core.loop.clock() > until_when then
-      error(("not within %g s: %s; %s"):format(seconds, what, instead or ""), 0)
-    end
-    task.sleep(0.02)
-  end
-end
-
 ---@param policy string
 ---@return boolean none, string those that there are
 local function no_processes(policy)
@@ -162,12 +146,12 @@ end
 ---@param policy string
 ---@param runtime_dir string
 function hosts.assert_nothing_left(policy, runtime_dir)
-  hosts.eventually("no process of " .. policy, 60, function() return no_processes(policy) end)
-  hosts.eventually("no container below " .. runtime_dir, 60, function()
+  support.eventually("no process of " .. policy, function() return no_processes(policy) end, 180)
+  support.eventually("no container below " .. runtime_dir, function()
     local answered, found = pcall(support.containers, runtime_dir) -- an engine may be away
     return answered and #found == 0, not answered and tostring(found) or nil
-  end)
-  hosts.eventually("nothing in " .. runtime_dir, 60, function() return #support.entries(runtime_dir) == 0 end)
+  end, 180)
+  support.eventually("nothing in " .. runtime_dir, function() return #support.entries(runtime_dir) == 0 end)
 end
 
 return hosts

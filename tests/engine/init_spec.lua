@@ -48,8 +48,8 @@ describe("gantry init", function()
   it("pins what the engine has, and that runs as it stands but for its cookie", function()
     local output, code = run "init --image gantry-test-kv"
     assert.are.same({ 0, "wrote gantry-test-kv.lua, pinned; next: gantry plan gantry-test-kv.lua\n" }, { code, output })
-    local image = assert(support.engine():inspect_image "gantry-test-kv")
-    assert.is_truthy(written("gantry-test-kv.lua"):find(image.Id:match "%x+$", 1, true))
+    local image = assert(support.engine():image "gantry-test-kv")
+    assert.is_truthy(written("gantry-test-kv.lua"):find(image.id:match "%x+$", 1, true))
     local policy = written("gantry-test-kv.lua"):gsub("%-%- cookie = { \"NAME_PLUGIN\", \"value\" }",
       ("cookie = { %q, %q }"):format(table.unpack(support.cookie)))
     support.write(folder .. "/kv.lua", policy)

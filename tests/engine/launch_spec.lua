@@ -36,7 +36,7 @@ describe("a launch", function()
 
   for _, tag in ipairs { "1.8", "1.6" } do
     it("makes a plugin of go-plugin " .. tag .. " ready, callable and stoppable", function()
-      if not support.engine():inspect_image("gantry-test-kv:" .. tag) then
+      if not support.engine():image("gantry-test-kv:" .. tag) then
         return pending("this machine's Go is too old to build it (see tests/plugins/build.sh)")
       end
       local config = support.kv()
@@ -162,7 +162,7 @@ describe("a launch", function()
     local config = support.kv()
     config.sha256 = ("0"):rep(64)
     local err = refused(config, "IMAGE_PIN_MISMATCH")
-    local id = assert(support.engine():inspect_image("gantry-test-kv:latest")).Id
+    local id = assert(support.engine():image("gantry-test-kv:latest")).id
     assert.is_truthy(err.message:find(id, 1, true))
 
     config.sha256 = id

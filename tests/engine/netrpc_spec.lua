@@ -18,7 +18,7 @@ describe("a net/rpc plugin", function()
 
   it("is launched, attached to and stopped", function()
     local image = "gantry-test-example-basic-plugin"
-    if not support.engine():inspect_image(image) then return pending "go-plugin's examples were not built" end
+    if not support.engine():image(image) then return pending "go-plugin's examples were not built" end
     local plugin <close> = assert(gantry.launch({ name = "greeter-" .. core.system.random(4), image = image,
       protocol = "netrpc", cookie = { "BASIC_PLUGIN", "hello" }, disable_network = true, stop_timeout = 1 },
       { runtime_dir = runtime_dir }))

@@ -14,7 +14,7 @@ describe("after a power loss", function()
 
   before_each(function() place = supervision.place() end)
   after_each(function()
-    for _, one in ipairs(support.containers(place.root)) do support.engine():remove(one.Id) end
+    for _, one in ipairs(support.containers(place.root)) do support.engine():remove(one.id) end
     support.remove(place.root)
   end)
 
@@ -37,13 +37,13 @@ describe("after a power loss", function()
     options.input = "pipe"
     local host = hosts.start("hold", { policy }, options)
     host:await("stdout", "ready")
-    hosts.eventually("the launcher has handed over", 60, function() return #hosts.processes(policy).launcher == 0 end)
+    support.eventually("the launcher has handed over", function() return #hosts.processes(policy).launcher == 0 end)
     hosts.kill_all(policy)
     host:wait()
-    hosts.eventually("no process", 60, function() return select(2, hosts.processes(policy)) == 0 end)
+    support.eventually("no process", function() return select(2, hosts.processes(policy)) == 0 end)
     local left = support.containers(place.root)
     assert.are.equal(1, #left)
-    return left[1].Id
+    return left[1].id
   end
 
   ---Launches once more, and ends that.
@@ -56,7 +56,7 @@ describe("after a power loss", function()
 
   local function ids()
     local list = {}
-    for i, one in ipairs(support.containers(place.root)) do list[i] = one.Id end
+    for i, one in ipairs(support.containers(place.root)) do list[i] = one.id end
     return list
   end
 
@@ -72,7 +72,7 @@ describe("after a power loss", function()
       end
       reboot()
       local command = run_another()
-      hosts.eventually("it is removed", 60, function() return #ids() == 1 and ids()[1] ~= id end)
+      support.eventually("it is removed", function() return #ids() == 1 and ids()[1] ~= id end)
       command:kill "TERM"
       command:wait()
       assert.are.same({}, ids())
@@ -94,7 +94,7 @@ describe("after a power loss", function()
       options.input = "pipe"
       local host = hosts.start("hold", { policy }, options)
       host:await("stdout", "ready")
-      hosts.eventually("it is removed", 60, function() return #ids() == 1 and ids()[1] ~= id end)
+      support.eventually("it is removed", function() return #ids() == 1 and ids()[1] ~= id end)
       host.process:close_input()
       assert.are.equal(0, host:wait().code)
       hosts.assert_nothing_left(policy, place.runtime_dir)
@@ -119,20 +119,40 @@ describe("after a power loss", function()
     end)
   end)
 
+  it("gantry up starts its own plugins where nothing is left of them", function()
+    task.run(function()
+      place:policy("kv", "")
+      local up = place:up()
+      place:await_state("kv", "ready")
+      up:kill "KILL"
+      up:wait()
+      for _, id in ipairs(ids()) do assert(support.engine():remove(id)) end
+      reboot()
+      shell [[sed -i 's/"boot":"[^"]*"/"boot":"another"/' %s/state/up/*.json]]
+      place:up()
+      place:await_state("kv", "ready")
+      assert.matches("the machine was started anew", place:run("why", "kv").stdout)
+      assert.are.equal(1, #ids())
+      place:run("down")
+      support.eventually("nothing is left", function() return #ids() == 0 end)
+      assert.are.same({}, place:records())
+    end)
+  end)
+
   it("gantry up decides on its own plugins, and removes what a host's left", function()
     if not hosts.find("hold") then return pending("go-plugin's hosts need a newer Go") end
     task.run(function()
       local exec = leave_exec()
       place:policy("kv", "")
       local up = place:up()
-      supervision.eventually("it is ready", function() return (place:plugin("kv") or {}).state == "ready" end)
+      support.eventually("it is ready", function() return (place:plugin("kv") or {}).state == "ready" end)
       up:kill "KILL"
       up:wait()
       for _, id in ipairs(ids()) do support.engine():kill(id, "KILL") end
       reboot()
       shell [[sed -i 's/"boot":"[^"]*"/"boot":"another"/' %s/state/up/*.json]]
       place:up()
-      supervision.eventually("it is ready again", function()
+      support.eventually("it is ready again", function()
         local found = place:plugin("kv") or {}
         return found.state == "ready" and #ids() == 1
       end)
@@ -140,7 +160,7 @@ describe("after a power loss", function()
       local why = place:run("why", "kv")
       assert.is_truthy(why.stdout:find("the machine was started anew", 1, true), why.stdout)
       place:run("down")
-      hosts.eventually("nothing is left", 60, function() return #ids() == 0 end)
+      support.eventually("nothing is left", function() return #ids() == 0 end)
     end)
   end)
 end)

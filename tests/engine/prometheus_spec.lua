@@ -63,7 +63,7 @@ describe("Prometheus", function()
     place:await_state("kv", "ready")
     place:await_state("stopped", "ready")
     assert.are.equal(0, place:run("stop", "stopped").code)
-    supervision.eventually("one was restarted", function() return place:plugin("crashing").restarts > 1 end)
+    support.eventually("one was restarted", function() return place:plugin("crashing").restarts > 1 end)
   end
 
   test("has nothing to say against the metrics, whatever plugins do", function()
@@ -108,7 +108,7 @@ scrape_configs: [ { job_name: gantry, static_configs: [ { targets: [ "127.0.0.1:
       local own = FIRST_PORT + tonumber(core.system.random(2), 16) % PORTS
       local command = start("/usr/bin/prometheus", "--config.file=" .. config, "--storage.tsdb.path=" .. place.root
         .. "/prometheus", ("--web.listen-address=127.0.0.1:%d"):format(own))
-      local ready = supervision.eventually("Prometheus serves, or has ended", function()
+      local ready = support.eventually("Prometheus serves, or has ended", function()
         return command.exit and "ended" or command.stderr:find("Server is ready to receive web requests", 1, true)
       end)
       if ready ~= "ended" then return ("http://127.0.0.1:%d/api/v1/"):format(own) end
@@ -140,7 +140,7 @@ scrape_configs: [ { job_name: gantry, static_configs: [ { targets: [ "127.0.0.1:
     for _, panel in ipairs(dashboard.panels) do
       for _, target in ipairs(panel.targets) do
         asked = asked + 1
-        supervision.eventually(panel.title .. " has values: " .. target.expr, function()
+        support.eventually(panel.title .. " has values: " .. target.expr, function()
           local found = get(url .. "query", "--data-urlencode", "query=" .. with_values(target.expr)).result
           return #found > 0 and found[1].value[2] ~= "NaN"
         end)
@@ -155,7 +155,7 @@ scrape_configs: [ { job_name: gantry, static_configs: [ { targets: [ "127.0.0.1:
       end
     end
     local firing = {}
-    supervision.eventually("the crash loop is told of", function()
+    support.eventually("the crash loop is told of", function()
       for _, alert in ipairs(get(url .. "alerts").alerts) do
         if alert.state == "firing" then firing[alert.labels.alertname .. " " .. (alert.labels.plugin or "")] = true end
       end

@@ -3,9 +3,10 @@
 --- Pulls from a real registry that wants a password: never, missing, always; where the password comes from; and each
 --- way to fail.
 
-local core = require "gantry.core"
+local exchange = require "gantry.engine.docker.exchange"
 local json = require "gantry.json"
-local registry_auth = require "gantry.engine.registry_auth"
+local registry_auth = require "gantry.engine.docker.registry_auth"
+local registries = require "engine.registry"
 local support = require "engine.support"
 local task = require "gantry.task"
 
@@ -14,27 +15,6 @@ describe("a pull", function()
 
   local function sh(text) assert(os.execute(text), text) end
 
-  ---Starts a registry on a free port of the loopback and waits until it listens.
-  local function start_registry()
-    sh(("htpasswd -Bbn alice s3cret >%s/htpasswd 2>/dev/null"):format(folder))
-    support.write(folder .. "/registry.yml", ([[
-version: 0.1
-storage: { filesystem: { rootdirectory: %s/data } }
-http: { addr: "127.0.0.1:0" }
-auth: { htpasswd: { realm: test, path: %s/htpasswd } }
-]]):format(folder, folder))
-    local ready, seen = task.event(), ""
-    registry = assert(core.process.spawn(task.loop(), { "docker-registry", "serve", folder .. "/registry.yml",
-      input = "null", output = "pipe", error = "pipe", on_exit = function() ready:set() end,
-      on_output = function(_, bytes)
-        seen = seen .. bytes
-        address = seen:match("listening on (127%.0%.0%.1:%d+)")
-        if address then ready:set() end
-      end }))
-    ready:wait()
-    assert(address, seen)
-  end
-
   ---Removes a name from the engine; the image itself stays while it has others.
   local function forget(name)
     support.engine():call("DELETE", "/images/" .. name, { action = "remove the test's image" })
@@ -42,10 +22,10 @@ auth: { htpasswd: { realm: test, path: %s/htpasswd } }
 
   setup(function()
     folder = support.temporary()
-    start_registry()
+    registry, address = registries.start(folder)
     image = address .. "/test/kv"
     local engine = support.engine()
-    assert(engine:call("POST", ("/images/gantry-test-kv:latest/tag?repo=%s&tag=1"):format(engine.escape(image)),
+    assert(engine:call("POST", ("/images/gantry-test-kv:latest/tag?repo=%s&tag=1"):format(exchange.escape(image)),
       { action = "tag the test's image" }))
     assert(engine:stream("POST", ("/images/%s/push?tag=1"):format(image), { action = "push the test's image",
       headers = { registry_auth.header(address, { username = "alice", password = "s3cret" }) },

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- README.md keeps its word: its files are written and its commands run, in its order, in one folder, with the engine
+--- README.md keeps its word: its files are written and its commands run, in its order, in one folder, without a daemon
 --- and with OpenTofu, and print what it shows. What differs from run to run counts as the same: ids, times, versions,
 --- the width of columns. A `…` stands for anything, on a line of its own for any lines.
 
+local LABEL = require("gantry.engine.container").LABEL
 local binaries = require "gantry.place.binaries"
+local engines = require "gantry.engine"
 local hosts = require "engine.hosts"
 local support = require "engine.support"
 local task = require "gantry.task"
@@ -120,11 +122,18 @@ describe("README.md", function()
 
   teardown(function()
     task.run(function()
-      hosts.eventually("no container", 60, function() return #support.containers(runtime_dir) == 0 end)
+      local engine <close> = assert(engines.connect { url = "oci:" })
+      support.eventually("no container", function()
+        for _, one in ipairs(assert(engine:list { [LABEL.directory] = true })) do
+          if one.labels[LABEL.directory]:sub(1, #runtime_dir + 1) == runtime_dir .. "/" then return false end
+        end
+        return true
+      end)
       local state = root .. "/state"
       assert(os.execute("rm -r " .. work)) -- binaries without a policy: gc removes their images
-      support.run({ "gc" }, { runtime_dir = runtime_dir, environment = { "GANTRY_STATE_DIR=" .. state } })
-      assert.are.same({}, binaries.images(support.engine().endpoint.name, { GANTRY_STATE_DIR = state }))
+      support.run({ "gc", "--engine", "oci:" }, { runtime_dir = runtime_dir,
+        environment = { "GANTRY_STATE_DIR=" .. state } })
+      assert.are.same({}, binaries.images(engine.endpoint.name, { GANTRY_STATE_DIR = state }))
     end)
     support.remove(root)
   end)
@@ -134,7 +143,7 @@ describe("README.md", function()
   local function start(command)
     return support.command({ "-c", "exec 2>&1; " .. command }, { executable = "/bin/bash", directory = work,
       runtime_dir = runtime_dir, environment = {
-        ("PATH=%s/bin:%s:%s"):format(root, hosts.folder, os.getenv "PATH"), "HOME=" .. root,
+        ("PATH=%s/bin:%s:%s"):format(root, hosts.folder, os.getenv "PATH"), "HOME=" .. root, "GANTRY_ENGINE=oci:",
         "GANTRY_STATE_DIR=" .. root .. "/state", "TF_CLI_CONFIG_FILE=" .. root .. "/tofu.rc", "CHECKPOINT_DISABLE=1",
         "TF_CLI_ARGS=-no-color", ("LUA_PATH=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(support.source, support.source),
         "LUA_CPATH=" .. support.executable:match "^(.*)/" .. "/lib/?.so;;" } })
@@ -150,7 +159,7 @@ describe("README.md", function()
       end
       return true
     end)
-    if not same and not command.exit then command:kill "INT" end
+    if not same then command:kill "INT" end
     assert(same, ("$ %s\nthe README shows\n%s\nit printed\n%s"):format(line, shown, command.stdout))
   end
 

@@ -98,15 +98,15 @@ describe("gantry run", function()
       { Image = "gantry-test-kv:latest", Labels = labels }))
     -- All labels of the one that was left, as an image can bring them: labels alone make nothing ours.
     local alike = assert(support.engine():create("gantry-test-alike-" .. runtime_dir:match("%x+$"),
-      { Image = "gantry-test-kv:latest", Labels = assert(support.engine():inspect(left[1].Id)).Config.Labels }))
+      { Image = "gantry-test-kv:latest", Labels = assert(support.engine():inspect(left[1].id)).labels }))
 
     local command, exit = run_and_kill("INT")
     assert.are.equal(0, exit.code, command.stderr)
-    assert.is_truthy(command.stderr:find("kv: removed container " .. left[1].Id:sub(1, 12), 1, true), command.stderr)
+    assert.is_truthy(command.stderr:find("kv: removed container " .. left[1].id:sub(1, 12), 1, true), command.stderr)
     assert.is_truthy(command.stderr:find(runtime_dir .. "/kv, left by a gantry that was killed", 1, true),
       command.stderr)
-    assert.is_true(assert(support.engine():remove(other.Id)))
-    assert.is_true(assert(support.engine():remove(alike.Id)))
+    assert.is_true(assert(support.engine():remove(other.id)))
+    assert.is_true(assert(support.engine():remove(alike.id)))
   end)
 
   it("ends with the plugin and tells how", function()
@@ -122,8 +122,8 @@ describe("gantry run", function()
     assert.are.equal(4, result.code)
     local kept = support.containers(runtime_dir)
     assert.are.equal(1, #kept)
-    assert.is_truthy(result.stderr:find(kept[1].Id:sub(1, 12) .. " is kept", 1, true), result.stderr)
-    assert(support.engine():remove(kept[1].Id))
+    assert.is_truthy(result.stderr:find(kept[1].id:sub(1, 12) .. " is kept", 1, true), result.stderr)
+    assert(support.engine():remove(kept[1].id))
   end)
 
   it("shows the diagnosis of a plugin that dies at once", function()

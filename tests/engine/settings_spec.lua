@@ -36,7 +36,7 @@ describe("a gantry up", function()
       local up = place:up(nil, nil, nil, { home })
       assert.matches('^{"kind":"state"', up.stderr)
       place:await_state("kv", "ready")
-      supervision.eventually("a file of output", function()
+      support.eventually("a file of output", function()
         return core.system.stat(place.root .. "/home/logs/kv.log")
       end)
       local control = "GANTRY_RUNTIME_DIR=" .. place.runtime_dir
@@ -56,7 +56,7 @@ describe("a gantry up", function()
         place.root, place.runtime_dir, place.root))
       local nothing = { home, "GANTRY_RUNTIME_DIR=", "GANTRY_STATE_DIR=" }
       place:start_up(nil, nil, nil, nothing)
-      supervision.eventually("it answers", function() return run(nothing, "ps").stdout:find "kv +ready" end)
+      support.eventually("it answers", function() return run(nothing, "ps").stdout:find "kv +ready" end)
       assert.are.same({ ".control", "kv.json", "lock" }, support.entries(place.root .. "/state/up"))
       local told = run(nothing, "doctor").stdout
       assert.is_truthy(told:find(("settings: control = %s/control.sock (%s/home/.config/gantry/gantry.lua)"):format(
@@ -83,7 +83,7 @@ describe("a gantry up", function()
       local state = "GANTRY_STATE_DIR=" .. place.root .. "/state"
       local login, cron = { state, "XDG_RUNTIME_DIR=" .. place.runtime_dir }, { state, "XDG_RUNTIME_DIR=" }
       local up = place:start_up(nil, nil, nil, { "GANTRY_RUNTIME_DIR=", login[2] })
-      supervision.eventually("it answers", function() return run(login, "ps").stdout:find "kv +ready" end)
+      support.eventually("it answers", function() return run(login, "ps").stdout:find "kv +ready" end)
       assert.matches("kv +ready", run(cron, "ps").stdout)
       assert.matches("kv: ready", run(cron, "restart", "kv").stdout)
       local named = run({ state, "GANTRY_RUNTIME_DIR=" .. place.root }, "ps")

@@ -56,7 +56,7 @@ return gantry.extend(%s, { cookie = { %q, %q }, stop_timeout = 2, %s })]]):forma
     assert(os.execute(("cp %s/policies/demo.lua %s/"):format(support.source, place.policies)))
     place:up()
     place:await_state("demo", "ready")
-    local inspected = container_of "demo"
+    local inspected = support.in_docker_words(container_of("demo").id)
     local host = inspected.HostConfig
     assert.are.same({ true, 64 * MEBIBYTE, 128, true }, { host.ReadonlyRootfs, host.Memory, host.PidsLimit,
       inspected.Config.NetworkDisabled })
@@ -67,7 +67,7 @@ return gantry.extend(%s, { cookie = { %q, %q }, stop_timeout = 2, %s })]]):forma
     place:start_up(nil, nil, nil, { "HTTPS_PROXY=http://proxy.example:3128", "no_proxy=localhost" })
       :await("stderr", "supervises")
     place:await_state("net", "ready")
-    local process = container_of("net").State.Pid
+    local process = container_of("net").state.pid
     local environment = "\0" .. support.read(("/proc/%d/environ"):format(process))
     for _, entry in ipairs { "HTTPS_PROXY=http://proxy.example:3128", "no_proxy=localhost",
       "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt" } do
@@ -82,10 +82,10 @@ return gantry.extend(%s, { cookie = { %q, %q }, stop_timeout = 2, %s })]]):forma
     place:policy("hungry", "memory = '32MiB', args = { '-allocate', '67108864', '-allocate-after', '300ms' },"
       .. " restart = require 'patterns.oom' '256MiB'")
     place:up()
-    supervision.eventually("it lives with 128MiB", function()
+    support.eventually("it lives with 128MiB", function()
       local one = place:plugin "hungry"
       return one and one.state == "ready" and one.uptime > 2
-        and container_of("hungry").HostConfig.Memory == 128 * MEBIBYTE
+        and support.in_docker_words(container_of("hungry").id).HostConfig.Memory == 128 * MEBIBYTE
     end)
     local why = place:run("why", "hungry").stdout
     assert.matches("decision  restart after %S+: policy oom.lua:%d+ 'out of memory, from now on 64MiB'", why)
@@ -133,7 +133,7 @@ return gantry.extend(%s, { cookie = { %q, %q }, stop_timeout = 2, %s })]]):forma
     assert.are.equal(1, place:await_state("sick", "ready").generation)
     set(midnight + 26 * HOUR + HOUR // 2)
     place:await_why("sick", "decision  restart after %S+: policy night.lua:%d+ 'unhealthy, and it is night'")
-    supervision.eventually("it is restarted", function() return place:plugin("sick").generation > 1 end)
+    support.eventually("it is restarted", function() return place:plugin("sick").generation > 1 end)
   end)
 
   ---Has an image's name mean another image.
@@ -155,24 +155,24 @@ return gantry.extend(%s, { cookie = { %q, %q }, stop_timeout = 2, %s })]]):forma
       :gsub('gantry%-test%-kv", tag = "latest"', repository .. '", tag = "now"'))
     place:up()
     place:await_state("bird", "ready")
-    local old = container_of("bird").Image
+    local old = container_of("bird").image_id
     tag("gantry-test-broken:latest", repository)
     place:run("restart", "bird")
-    local back = supervision.eventually("the old image is back", function()
+    local back = support.eventually("the old image is back", function()
       local one = place:plugin "bird"
       return one.state == "ready" and one.generation > 1 and one
     end)
-    assert.are.equal(old, container_of("bird").Image)
+    assert.are.equal(old, container_of("bird").image_id)
     assert.are.same({ 4, old }, { back.generation, back.image })
     assert.matches("'the new image died 2 times in 10m, back to " .. old:sub(8, 19), place:run("why", "bird").stdout,
       1, true)
     -- It is what a later supervisor starts as well, and what a death of its own leaves.
-    assert(engine:kill(container_of("bird").Id, "KILL"))
-    supervision.eventually("it is started again", function()
+    assert(engine:kill(container_of("bird").id, "KILL"))
+    support.eventually("it is started again", function()
       local one = place:plugin "bird"
       return one.state == "ready" and one.generation == 5
     end)
-    assert.are.equal(old, container_of("bird").Image)
+    assert.are.equal(old, container_of("bird").image_id)
   end)
 
   test("patterns/dependents.lua: who needs a plugin is restarted with it, in order", function()
@@ -181,8 +181,8 @@ return gantry.extend(%s, { cookie = { %q, %q }, stop_timeout = 2, %s })]]):forma
     place:policy "other"
     local up = place:up()
     for _, name in ipairs { "db", "web", "other" } do place:await_state(name, "ready") end
-    assert(support.engine():kill(container_of("db").Id, "KILL"))
-    supervision.eventually("web is restarted", function()
+    assert(support.engine():kill(container_of("db").id, "KILL"))
+    support.eventually("web is restarted", function()
       local one = place:plugin "web"
       return one.state == "ready" and one.generation == 2
     end)
@@ -192,7 +192,7 @@ return gantry.extend(%s, { cookie = { %q, %q }, stop_timeout = 2, %s })]]):forma
   end)
 
   test("site/: its rules hold for what is started", function()
-    local image = assert(support.engine():inspect_image "gantry-test-kv:latest").Id
+    local image = assert(support.engine():image "gantry-test-kv:latest").id
     local site = support.write(place.root .. "/site.lua", [[
 local rules = { require "site.pins", require "site.runtimes", require "site.network", require "site.limits" }
 return function(config, ctx)
@@ -203,7 +203,7 @@ end]])
     place:policy "loose"
     local up = place:up(nil, { "--site", site })
     place:await_state("pinned", "ready")
-    local inspected = container_of "pinned"
+    local inspected = support.in_docker_words(container_of("pinned").id)
     assert.are.same({ image, 1 << 30, 512, true }, { inspected.Image, inspected.HostConfig.Memory,
       inspected.HostConfig.PidsLimit, inspected.Config.NetworkDisabled })
     assert.is_nil(place:plugin "loose")

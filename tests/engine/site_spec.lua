@@ -42,7 +42,7 @@ describe("the site policy", function()
   local function asked_for()
     local found = place:containers()
     assert.are.equal(1, #found)
-    local inspected = assert(support.engine():inspect(found[1].Id))
+    local inspected = support.in_docker_words(found[1].id)
     local host, config = inspected.HostConfig, inspected.Config
     local labels = {}
     for name, value in pairs(config.Labels) do

@@ -118,28 +118,11 @@ function Place:plugin(name)
   end
 end
 
----Waits until a condition holds, asking again as long as it takes.
----@param what string
----@param condition fun(): any
----@param seconds number? a minute where left out
----@return any
-function supervision.eventually(what, condition, seconds)
-  seconds = seconds or 60
-  local result = task.deadline(seconds, function()
-    while true do
-      local value = condition()
-      if value then return value end
-      task.sleep(0.05)
-    end
-  end)
-  return assert(result, ("this did not come true within %d s: %s"):format(seconds, what))
-end
-
 ---@param name string
 ---@param state string
 ---@return table plugin
 function Place:await_state(name, state)
-  return supervision.eventually(name .. " is " .. state, function()
+  return support.eventually(name .. " is " .. state, function()
     local one = self:plugin(name)
     return one and one.state == state and one
   end)
@@ -150,7 +133,7 @@ end
 ---@return string text of `why`
 function Place:await_why(name, pattern)
   local text
-  supervision.eventually("why has " .. pattern, function()
+  support.eventually("why has " .. pattern, function()
     text = self:run("why", name).stdout
     return text:find(pattern) ~= nil
   end)
@@ -166,10 +149,31 @@ end
 ---@param count integer
 ---@return table[]
 function Place:await_containers(count)
-  return supervision.eventually(count .. " containers are left", function()
+  return support.eventually(count .. " containers are left", function()
     local containers = self:containers()
     return #containers == count and containers
   end)
+end
+
+---Whatever a supervisor that was killed has left: no two of it go by the plugin's name. The engine may have others.
+---@param name string
+---@param containers table[] of this place
+function Place:check_names(name, containers)
+  local called, count = self:run("call", name, "KV/Put", '{"key": "a", "value": "YQ=="}'), 0
+  for _, one in ipairs(containers) do
+    if called.stderr:find(one.id:sub(1, 12), 1, true) then count = count + 1 end
+  end
+  local ambiguous = called.stderr:find("plugins are called", 1, true) ~= nil
+  assert(not ambiguous or count < 2, called.stderr)
+end
+
+---@return string[] names of what is in its runtime directory but gantry's own files: plugins' directories and addresses
+function Place:directories()
+  local list = {}
+  for _, name in ipairs(support.entries(self.runtime_dir)) do
+    if name:sub(1, 1) ~= "." then list[#list + 1] = name end
+  end
+  return list
 end
 
 ---@return string path of the engine's socket that this place has for itself
@@ -215,7 +219,7 @@ function Place:close()
   self:stop()
   if self.relay then self:engine_goes() end
   local engine, jobs = support.engine(), {}
-  for i, container in ipairs(self:containers()) do jobs[i] = function() engine:remove(container.Id) end end
+  for i, container in ipairs(self:containers()) do jobs[i] = function() engine:remove(container.id) end end
   task.all(table.unpack(jobs))
   support.remove(self.root)
 end

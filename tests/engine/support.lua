@@ -1,11 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- support.lua: what the engine's specs share: a runtime directory and policies of their own, the command as a process,
---- and counts of what is on the engine.
+--- and counts of what is on the engine: that which answers, or where without_daemon.sh runs them, the one without a
+--- daemon, which has its containers in the runtime directory of whoever started them.
 
 local core = require "gantry.core"
+local errors = require "gantry.base.errors"
 local gantry = require "gantry"
 local task = require "gantry.task"
+local without_daemon = require "engine.without_daemon"
 
 local support = {}
 
@@ -25,15 +28,16 @@ end
 
 function support.remove(path)
   assert(path:find("/gantry%-test%-"))
+  if without_daemon.runs then without_daemon.assert_empty(path) end
   assert(os.execute("rm -rf " .. path))
 end
 
----Entries of a directory, sorted; empty also where it is missing.
+---Entries of a directory, sorted, but for the engine's own; empty also where it is missing.
 ---@param path string
 ---@return string[]
 function support.entries(path)
   local list = {}
-  local pipe <close> = assert(io.popen("ls -A " .. path .. " 2>/dev/null"))
+  local pipe <close> = assert(io.popen("ls -A -I .oci " .. path .. " 2>/dev/null"))
   for name in pipe:lines() do list[#list + 1] = name end
   return list
 end
@@ -75,18 +79,72 @@ return {
 ]]):format(support.cookie[1], support.cookie[2], lines or "")
 end
 
----@return gantry.Engine
+---@return gantry.EngineClient
 function support.engine()
+  if without_daemon.runs then return without_daemon.engine() end
   return assert(gantry.engine())
+end
+
+---The engine as the command has it whose runtime directory that is: for what a spec launches itself.
+---@param runtime_dir string
+---@return gantry.EngineClient
+function support.engine_at(runtime_dir)
+  if without_daemon.runs then return without_daemon.at(runtime_dir) end
+  return assert(gantry.engine())
+end
+
+---A container in Docker's own words, for what gantry asks of the engine and never reads.
+---@param id string
+---@return table
+function support.in_docker_words(id)
+  return assert(support.engine():call("GET", "/containers/" .. id .. "/json", { action = "inspect container " .. id }))
+end
+
+---Waits until a condition holds, asking again as long as it takes.
+---@param what string
+---@param condition fun(): any, string? value, and what there is instead of it
+---@param seconds number? a minute where left out
+---@return any value of the condition
+function support.eventually(what, condition, seconds)
+  seconds = seconds or 60
+  local until_when = core.loop.clock() + seconds
+  while true do
+    local value, instead = condition()
+    if value then return value end
+    if core.loop.clock() > until_when then
+      error(("this did not come true within %g s: %s; %s"):format(seconds, what, instead or ""), 2)
+    end
+    task.sleep(0.02)
+  end
+end
+
+---A container whose process the engine tells of: a plugin may speak before that.
+---@param id string
+---@return gantry.Container
+function support.running(id)
+  return support.eventually(id .. " runs", function()
+    local inspected = assert(support.engine():inspect(id))
+    return inspected.state.pid and inspected
+  end)
+end
+
+---User and group of a container's first process, as this machine has them.
+---@param id string
+---@return integer uid, integer gid
+function support.user_of(id)
+  local status = support.read(("/proc/%d/status"):format(support.running(id).state.pid))
+  return math.tointeger(tonumber(status:match "\nUid:%s+(%d+)")), math.tointeger(tonumber(status:match
+    "\nGid:%s+(%d+)"))
 end
 
 ---Containers of gantry on the engine whose socket directory is below `runtime_dir`.
 ---@param runtime_dir string
 ---@return table[]
 function support.containers(runtime_dir)
+  if without_daemon.runs then without_daemon.look(runtime_dir) end
   local found = {}
   for _, container in ipairs(assert(support.engine():list {})) do
-    local directory = container.Labels and container.Labels["gantry.directory"]
+    local directory = container.labels and container.labels["gantry.directory"]
     if directory and directory:sub(1, #runtime_dir) == runtime_dir then found[#found + 1] = container end
   end
   return found
@@ -133,6 +191,7 @@ function support.command(arguments, options)
     if not own[name] then environment[#environment + 1] = name .. "=" .. value end
   end
   environment[#environment + 1] = "GANTRY_RUNTIME_DIR=" .. (options.runtime_dir or "")
+  if without_daemon.runs and options.runtime_dir then without_daemon.at(options.runtime_dir) end
   for _, entry in ipairs(options.environment or {}) do environment[#environment + 1] = entry end
   spec.environment = environment
   spec.input, spec.output, spec.error = options.input or "null", "pipe", "pipe"
@@ -177,9 +236,11 @@ function Command:await(field, pattern)
   return found
 end
 
+---Sends a signal; nothing where the command has ended, of which nobody may have been told yet.
 ---@param name string
 function Command:kill(name)
-  assert(self.process:signal(SIGNALS[name]))
+  local sent, err = self.process:signal(SIGNALS[name])
+  assert(sent or errors.is(err, "PROCESS_ENDED"), err)
 end
 
 ---@return { code: integer?, signal: integer? }

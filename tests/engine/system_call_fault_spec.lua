@@ -43,7 +43,7 @@ describe("a system call that fails once", function()
         "FAULT_FIRED=" .. fired,
       } })
       while not command.exit and not command.stderr:find("kv: ready", 1, true) do command.changed:wait() end
-      if not command.exit then command:kill("TERM") end
+      command:kill("TERM")
       local exit = command:wait()
       local text = ("%s %d: %s"):format(call, number, command.stderr)
       assert.is_nil(exit.signal, text)

@@ -47,7 +47,7 @@ describe("gantry up", function()
     up:await("stdout", "STATUS=waits for an engine: no engine answers[^\n]+\nEXTEND_TIMEOUT_USEC=%d+\n")
     up:await("stderr", "waits for an engine: no engine answers")
     local _, before = up.stdout:gsub("WATCHDOG=1", "")
-    supervision.eventually("the watchdog is fed", function()
+    support.eventually("the watchdog is fed", function()
       return select(2, up.stdout:gsub("WATCHDOG=1", "")) > before + 2
     end)
     assert.is_nil(up.stdout:find("READY=1", 1, true), up.stdout)
@@ -105,7 +105,7 @@ describe("gantry up", function()
   end
 
   local function await_names(wanted)
-    supervision.eventually("plugins are " .. wanted, function() return names() == wanted end)
+    support.eventually("plugins are " .. wanted, function() return names() == wanted end)
   end
 
   test("follows a release folder that is swapped", function()

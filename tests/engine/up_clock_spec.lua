@@ -61,7 +61,7 @@ describe("gantry up and the wall clock:", function()
   ---Waits until a plugin that crashes has been started twice more.
   local function await_two_more(name)
     local restarts = place:plugin(name).restarts
-    supervision.eventually(name .. " is restarted", function() return place:plugin(name).restarts >= restarts + 2 end)
+    support.eventually(name .. " is restarted", function() return place:plugin(name).restarts >= restarts + 2 end)
   end
 
   test("a clock that jumps while plugins run and wait changes nothing", function()

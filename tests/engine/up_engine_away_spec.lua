@@ -93,7 +93,7 @@ while True:
   local function hear(name, word)
     support.command({ "-s", "--max-time", "20", "--unix-socket", ("%s/%s.sock"):format(place.runtime_dir, name),
       "http://x/" .. word }, { executable = "/usr/bin/curl" }):wait()
-    supervision.eventually(name .. " says " .. word, function()
+    support.eventually(name .. " says " .. word, function()
       return place:run("logs", name).stdout:find("GET /" .. word, 1, true)
     end)
   end
@@ -136,7 +136,7 @@ while True:
     place:engine_comes()
     place:await_why("living", "the engine is back, its output is attached again")
     for _, name in ipairs { "dying", "gone" } do
-      supervision.eventually(name .. " is there again", function()
+      support.eventually(name .. " is there again", function()
         local one = place:plugin(name)
         return one.state == "ready" and one.container ~= before[name].container
       end)

@@ -38,7 +38,7 @@ describe("gantry up, of its folder of policies,", function()
     place:await_state("more", "ready")
     assert.are.equal(before.container, place:plugin("kv").container)
     shell "rm -r releases/1; rm current; mkdir current" -- no link any more: nothing is there
-    supervision.eventually("nothing is supervised", function() return #place:ask("ps").plugins == 0 end)
+    support.eventually("nothing is supervised", function() return #place:ask("ps").plugins == 0 end)
   end)
 
   test("follows links to policies, and sees what they lead to change", function()
@@ -49,7 +49,7 @@ describe("gantry up, of its folder of policies,", function()
     local before = place:await_state("kv", "ready")
     support.write(place.root .. "/elsewhere/new", support.policy_text "env = { CHANGED = '1' },")
     shell "mv elsewhere/new elsewhere/kv.lua"
-    supervision.eventually("the changed policy is in force", function()
+    support.eventually("the changed policy is in force", function()
       local now = place:plugin "kv"
       return now.state == "ready" and now.container ~= before.container
     end)

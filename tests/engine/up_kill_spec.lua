@@ -2,7 +2,6 @@
 --
 --- The death of `gantry up` at every step: no plugin is lost, none is there twice, and nothing is made up.
 
-local gantry = require "gantry"
 local support = require "engine.support"
 local supervision = require "engine.supervision"
 local task = require "gantry.task"
@@ -21,7 +20,7 @@ describe("after kill -9 of gantry up", function()
   local function check_one()
     local one = place:await_state("kv", "ready")
     local containers = place:await_containers(1)
-    assert.are.equal(one.container, containers[1].Id)
+    assert.are.equal(one.container, containers[1].id)
     return one
   end
 
@@ -139,7 +138,7 @@ describe("after kill -9 of gantry up", function()
     local up = place:up()
     local kv, gone = place:await_state("kv", "ready"), place:await_state("gone", "ready")
     kill(up)
-    local engine = gantry.engine()
+    local engine = support.engine()
     assert(engine:kill(kv.container, "SEGV"))
     assert(engine:wait(kv.container))
     assert(engine:remove(gone.container))

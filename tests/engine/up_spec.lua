@@ -2,7 +2,6 @@
 --
 --- `gantry up` and the verbs that speak to it: what is started, restarted, stopped, and what is said of it.
 
-local gantry = require "gantry"
 local json = require "gantry.json"
 local support = require "engine.support"
 local supervision = require "engine.supervision"
@@ -82,7 +81,7 @@ describe("gantry up", function()
     place:policy("victim", "restart = 'never'")
     place:up()
     local victim = place:await_state("victim", "ready")
-    assert(gantry.engine():kill(victim.container, "KILL"))
+    assert(support.engine():kill(victim.container, "KILL"))
     victim = place:await_state("victim", "ended")
     assert.are.same({ "signal", "KILL", 137 }, { victim.last_exit.cause, victim.last_exit.signal,
       victim.last_exit.code })
@@ -131,7 +130,7 @@ describe("gantry up", function()
     assert.are.equal(before.container, place:plugin("kv").container)
 
     place:policy("kv", "restart = 'never', memory = '64MiB'")
-    supervision.eventually("generation 2", function()
+    support.eventually("generation 2", function()
       local one = place:plugin "kv"
       return one.generation == 2 and one.state == "ready"
     end)
@@ -142,7 +141,7 @@ describe("gantry up", function()
     place:policy "more"
     place:await_state("more", "ready")
     os.remove(place.policies .. "/more.lua")
-    supervision.eventually("more is gone", function() return place:plugin "more" == nil end)
+    support.eventually("more is gone", function() return place:plugin "more" == nil end)
     place:await_containers(1)
   end)
 
@@ -160,7 +159,7 @@ describe("gantry up", function()
     assert.are.same({ before.container, before.policy }, { place:plugin("kv").container, place:plugin("kv").policy })
 
     os.remove(place.policies .. "/b.lua")
-    supervision.eventually("another has the name", function()
+    support.eventually("another has the name", function()
       local one = place:plugin "kv"
       return one and one.state == "ready" and one.memory == 134217728
     end)
@@ -177,7 +176,7 @@ describe("gantry up", function()
     assert.is_true(waiting.next_start > 3000)
     assert.are.equal(3, waiting.last_exit.code)
     os.remove(place.policies .. "/kv.lua")
-    supervision.eventually("kv is gone", function() return #place:ask("ps").plugins == 0 end)
+    support.eventually("kv is gone", function() return #place:ask("ps").plugins == 0 end)
     assert.are.same({ ".control", "lock" }, support.entries(place.root .. "/state/up"))
   end)
 
@@ -188,7 +187,7 @@ describe("gantry up", function()
       .. "'-c', 'echo $GANTRY_NAME $GANTRY_CAUSE $GANTRY_EXIT_CODE $GANTRY_ACTION > %s' }"):format(out))
     place:up()
     place:await_state("kv", "ended")
-    supervision.eventually("the command has run", function()
+    support.eventually("the command has run", function()
       local file = io.open(out)
       local text = file and file:read "a"
       if file then file:close() end
@@ -203,7 +202,7 @@ describe("gantry up", function()
     local logs = support.command({ "logs", "-f", "kv" }, place:options())
     logs:await("stdout", "tick\n.*tick\n.*tick\n")
     local events = support.command({ "events", "--json" }, place:options())
-    supervision.eventually("an event came", function()
+    support.eventually("an event came", function()
       place:run("restart", "kv")
       return events.stdout:find "\n"
     end)
@@ -255,7 +254,7 @@ os.waitpid(child, 0)
       place:options())
     place.ups[1] = up
     up:await("stderr", '"message":"tick"')
-    supervision.eventually("the file has the line", function()
+    support.eventually("the file has the line", function()
       local file = io.open(place.root .. "/logs/kv.log")
       local text = file and file:read "a"
       if file then file:close() end
@@ -271,7 +270,7 @@ os.waitpid(child, 0)
     local path = ("/proc/%d/status"):format(up.process:pid())
     local function wake_ups() return tonumber(support.read(path):match "\nvoluntary_ctxt_switches:%s+(%d+)") end
     -- What the last questions and starts left to do ends by itself.
-    supervision.eventually("it is not woken for five seconds", function()
+    support.eventually("it is not woken for five seconds", function()
       local before = wake_ups()
       task.sleep(5)
       return wake_ups() == before

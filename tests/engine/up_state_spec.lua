@@ -97,6 +97,7 @@ describe("gantry up, with a state directory", function()
     fill()
     place:run("restart", "kv")
     local before = place:plugin "kv"
+    place:await_containers(1) -- else the next one removes the first generation's, and says so
     kill(up)
     place:up()
     check_taken_over(before)

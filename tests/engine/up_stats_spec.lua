@@ -49,7 +49,7 @@ describe("the figures of gantry ps", function()
     place:await_state("large", "ready")
     place:await_state("down", "ready")
     place:run("stop", "down")
-    supervision.eventually("it has allocated, and was asked for its health", function()
+    support.eventually("it has allocated, and was asked for its health", function()
       return stats("large").memory_bytes > 32 << 20 and stats("small").health_checks > 0
     end)
 
@@ -68,7 +68,7 @@ describe("the figures of gantry ps", function()
     assert.are.same({ "down", "-", "-", "-", "-" }, table.move(shown[2], 1, 5, 1, {}))
     assert.matches("^%d+%.%d%%|[%d.]+m?s|[%d.]+MiB/64MiB|%d+|[%d.]+m?s|[%d.]+m?s|[%d.]+m?s|[%d.]+K?i?B|%-$",
       table.concat(shown[4], "|", 2))
-    assert.are.equal(16, #rows("--columns", "all")[1])
+    assert.are.equal(18, #rows("--columns", "all")[1])
 
     for option, text in pairs { ["--columns"] = "name,memry", ["--sort"] = "memry" } do
       local refused = place:run("ps", option, text)
@@ -103,7 +103,7 @@ describe("the figures of gantry ps", function()
     assert.are.same({ before.restarts_by_cause, before.handshake_seconds, before.ready_seconds },
       { after.restarts_by_cause, after.handshake_seconds, after.ready_seconds })
     assert.is_true(after.cpu_seconds >= before.cpu_seconds) -- it is the same generation's account
-    supervision.eventually("it has run for a second", function() return (stats("other").cpu_share or 0) > 0 end)
+    support.eventually("it has run for a second", function() return (stats("other").cpu_share or 0) > 0 end)
   end)
 
   test("come again and again, until somebody has enough", function()
@@ -133,12 +133,12 @@ describe("the figures of gantry ps", function()
     place:up(nil, nil, nil, { "DOCKER_HOST=unix://" .. place:engine_socket() })
     place:await_state("kv", "ready")
     place:engine_goes()
-    supervision.eventually("it knows that the engine is away", function() return place:plugin("kv").trouble end)
+    support.eventually("it knows that the engine is away", function() return place:plugin("kv").trouble end)
     local found = stats "kv"
     assert.are.equal("cgroup", found.source)
     assert.is_true(found.memory_bytes > 0)
     place:engine_comes()
-    supervision.eventually("the engine is back", function() return not place:plugin("kv").trouble end)
+    support.eventually("the engine is back", function() return not place:plugin("kv").trouble end)
   end)
 
   test("are read by nobody while nobody looks", function()
@@ -150,7 +150,7 @@ describe("the figures of gantry ps", function()
     local function reads()
       return support.read(("/proc/%d/io"):format(up.process:pid())):match "\nsyscr: (%d+)"
     end
-    supervision.eventually("it has read what came of its start", function()
+    support.eventually("it has read what came of its start", function()
       local before = reads()
       task.sleep(0.5)
       return reads() == before

@@ -72,8 +72,8 @@ describe("gantry up, with 100 plugins that die at the same instant,", function()
     end
     assert.are.equal(COUNT, #ids)
     for _, container in ipairs(place:await_containers(COUNT)) do
-      assert.is_true(of_container[container.Id], container.Names[1] .. " is nobody's")
-      of_container[container.Id] = nil
+      assert.is_true(of_container[container.id], container.name .. " is nobody's")
+      of_container[container.id] = nil
     end
     assert.is_nil(next(of_container))
     return ids

@@ -128,7 +128,8 @@ describe("gantry why", function()
     place:up()
     local before = "exited before it was ready: "
     await_told("bare", "exit      exit code 1: " .. before .. "the policy gives it no magic cookie; .*, UP, GENERATION")
-    await_told("nowhere", "exit      exit code 127: " .. before .. "'/nowhere' is not in the image; .*, UP, GENERATION")
+    -- Some engines look at the command before they start anything.
+    await_told("nowhere", "exit      [^\n]*'/nowhere' is not in the image; .*, GENERATION")
   end)
 
   test("has what a policy printed, when it was read and when it was asked", function()
@@ -148,7 +149,7 @@ describe("gantry why", function()
     place:await_state("waits", "backoff")
     os.remove(place.policies .. "/kv.lua")
     os.remove(place.policies .. "/waits.lua")
-    supervision.eventually("both are gone", function() return #place:ask("ps").plugins == 0 end)
+    support.eventually("both are gone", function() return #place:ask("ps").plugins == 0 end)
     await_told("kv", "start     generation 1", "policy    its policy is gone: stopped",
       "exit      exit code 0, UP, generation 1", "decision  stay down: asked for")
     await_told("waits", "decision  restart after 1h: policy waits%.lua:3.*", "policy    its policy is gone: stopped")

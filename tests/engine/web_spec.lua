@@ -38,7 +38,7 @@ describe("the page of gantry up", function()
 
   ---Waits for a text of the page.
   local function await_text(selector, pattern)
-    return supervision.eventually(("%s shows %s"):format(selector, pattern), function()
+    return support.eventually(("%s shows %s"):format(selector, pattern), function()
       return chromium:text(selector):find(pattern) ~= nil
     end)
   end
@@ -73,15 +73,16 @@ describe("the page of gantry up", function()
     await_text("#link", "^live$")
     await_text("tbody td.of-memory", "%d MiB of 64.0 MiB")
     await_text("#graphs", "Memory: [%d.]+ MiB of 64.0 MiB")
-    supervision.eventually("the memory's graph has a line", function()
+    support.eventually("the memory's graph has a line", function()
       return chromium:run "return document.querySelectorAll('#graphs path')[1].getAttribute('d').includes('L')"
     end)
 
-    support.engine():kill(place:containers()[1].Id, "KILL")
+    support.engine():kill(place:containers()[1].id, "KILL")
     await_text("#timeline", "exit.*SIGKILL")
     await_text("#timeline ol:first-child", "generation 2")
     await_text("#timeline ol:first-child", "ready")
     await_text("tbody tr[data-state=ready] td.of-generation", "^2$")
+    await_text("#graphs", "Memory: [%d.]+ MiB of 64.0 MiB")
     chromium:prefer "light"
     chromium:screenshot "light"
     chromium:prefer "dark"
@@ -118,7 +119,7 @@ describe("the page of gantry up", function()
     chromium:type(ENTER)
     await_text("#name", "^three$")
     chromium:type(ESCAPE_KEY)
-    supervision.eventually("it is closed, and the keys are where they were", function()
+    support.eventually("it is closed, and the keys are where they were", function()
       return chromium:run [[return document.getElementById("plugin").hidden
         && document.activeElement.textContent === "three"]]
     end)
@@ -137,7 +138,7 @@ describe("the page of gantry up", function()
     chromium:go(origin .. "/#kv")
     await_text("tbody tr[data-state=ready] th", "kv")
     await_text("#log", "<script>.*\\u{202e}gnp.exe")
-    support.engine():kill(place:containers()[1].Id, "KILL")
+    support.engine():kill(place:containers()[1].id, "KILL")
     await_text("#timeline", "<b id='injected'>")
     await_text("#timeline", "\\u{202e}gnp.exe\\x1b%[31mred")
     await_text("#detail", "<script>")

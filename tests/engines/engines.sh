@@ -54,12 +54,11 @@ docker_up() {
     --cgroup-parent "/${work##*/}" "$@"
 }
 
-# rootless_user: makes the user that rootless engines run as, in this namespace's own /etc.
+# make_rootless_user: the user that rootless engines run as, in this namespace's own /etc.
 rootless_user=gantry-rootless
 make_rootless_user() {
   echo "$rootless_user:x:64999:64998::$work/rootless:/bin/sh" >>/etc/passwd
   echo "$rootless_user:x:64998:" >>/etc/group
-  echo "$rootless_user:2000000:65536" | tee -a /etc/subuid >>/etc/subgid
   install -d -o 64999 -g 64998 -m 700 "$work/rootless" "$work/rootless/run"
 }
 

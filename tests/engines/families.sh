@@ -13,6 +13,8 @@ engines=$work/engines
 mount --bind "$4" "$engines" # by a short path that every user may read
 # shellcheck source=tests/engines/engines.sh
 . "$repository/tests/engines/engines.sh"
+# shellcheck source=tests/engines/oci.sh
+. "$repository/tests/engines/oci.sh"
 
 # note ENGINE CASE OUTCOME REASON
 note() { printf '%s\t%s\t%s\t%s\n' "$@" >>"$results"; }
@@ -30,12 +32,15 @@ fetched() {
 }
 
 failed=
-# suite ENGINE ADDRESS VARIABLE...: runs the suite, with further variables for it.
+# suite ENGINE ADDRESS VARIABLE...: runs the suite, what is made ahead, and what holds its client to gantry's interface, with further
+# variables for them.
 suite() {
-  local engine=$1 address=$2
+  local engine=$1 address=$2 file
   shift 2
   say "suite on $engine at $address"
-  run_specs suite_spec.lua "DOCKER_HOST=$address" "GANTRY_MATRIX_ENGINE=$engine" "$@" || failed=1
+  for file in suite_spec.lua warm_spec.lua conformance_spec.lua; do
+    run_specs $file "DOCKER_HOST=$address" "GANTRY_MATRIX_ENGINE=$engine" "$@" || failed=1
+  done
 }
 
 # run_specs FILE VARIABLE...: as the user of $as, if that is set.
@@ -54,12 +59,12 @@ version() { api "$1" /version | jq -r .Version; }
 
 gvisor_runtimes() { # gvisor_runtimes FURTHER_FLAG...
   local older=$engines/tools/usr/bin/runsc newer=$engines/docker26/usr/bin/runsc flags
-  flags=$(printf '"%s", ' --platform=ptrace --network=none "$@")
+  flags=$(printf '"%s", ' --platform=ptrace "$@")
   cat <<JSON
 { "runtimes": {
-  "runsc":        { "path": "$older", "runtimeArgs": [$flags "--host-uds=all"] },
-  "runsc-newer":  { "path": "$newer", "runtimeArgs": [$flags "--host-uds=create"] },
-  "runsc-closed": { "path": "$older", "runtimeArgs": [${flags%, }] } } }
+  "runsc":        { "path": "$older", "runtimeArgs": [$flags "--network=none", "--host-uds=all"] },
+  "runsc-newer":  { "path": "$newer", "runtimeArgs": [$flags "--network=none", "--host-uds=create"] },
+  "runsc-closed": { "path": "$older", "runtimeArgs": [$flags "--network=host"] } } }
 JSON
 }
 
@@ -124,6 +129,7 @@ rootless() {
   local socket=$work/rootless/run/docker.sock reason engine
   reason=$(fetched tools) || { skip_engine "docker rootless" "$reason"; return; }
   make_rootless_user
+  echo "$rootless_user:2000000:65536" | tee -a /etc/subuid >>/etc/subgid
   user_runtime
   gvisor_runtimes --ignore-cgroups >"$work/rootless/daemon.json"
   reason=$(rootless_up rootless) || { skip_engine "docker rootless" "$reason"; return; }
@@ -225,6 +231,7 @@ case $family in
   containerd) containerd_store ;;
   podman4 | podman5) podman "$family" ;;
   restart) restart ;;
+  oci_crun | oci_runc | oci_runsc | oci_crun13 | oci_runc13) oci_columns "${family#oci_}" ;;
   *) die "no family '$family' of engines" ;;
 esac
 [ -z "$failed" ] || die "cases failed on the engines of $family"

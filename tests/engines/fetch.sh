@@ -8,6 +8,7 @@
 #   docker26  docker.io, containerd, runsc of trixie
 #   docker28  the same of sid
 #   podman5   podman of trixie, with all it needs
+#   runtimes13  crun and runc of trixie, likewise
 # The plugins' images, which every engine loads, are saved there from the engine of DOCKER_HOST.
 set -euo pipefail
 # shellcheck source=scripts/engine.sh
@@ -51,13 +52,13 @@ unpack() {
   rm -rf "$state/archives"
 }
 
-# A podman of another system finds the loader and the libraries it was unpacked with: the cache may not move after this.
-patch_podman() {
+# Programs of another system find the loader and the libraries they were unpacked with: the cache may not move after this.
+patch_programs() {
   local root=$cache/$1 loader file
   loader=$(find "$root" -name ld-linux-x86-64.so.2 -type f | head -n 1) # the links beside it are absolute
   mkdir -p "$root/bin"
-  for file in usr/bin/podman usr/bin/conmon usr/sbin/runc usr/lib/podman/netavark; do
-    [ -e "$root/$file" ] || continue # bookworm's does without netavark
+  for file in usr/bin/podman usr/bin/conmon usr/bin/crun usr/sbin/runc usr/lib/podman/netavark; do
+    [ -e "$root/$file" ] || continue # bookworm's podman does without netavark
     cp "$root/$file" "$root/bin/"
     "$cache/tools/usr/bin/patchelf" --set-interpreter "$loader" --force-rpath \
       --set-rpath "$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu" "$root/bin/${file##*/}" || return
@@ -72,7 +73,7 @@ fetch() {
   rm -f "$done" "$cache/$name.missing"
   say "fetching $name"
   if suite "$2" >"$cache/$name.log" 2>&1 && unpack "$@" >>"$cache/$name.log" 2>&1 &&
-    { [ "$3" = alone ] || patch_podman "$name" >>"$cache/$name.log" 2>&1; }; then
+    { [ "$3" = alone ] || patch_programs "$name" >>"$cache/$name.log" 2>&1; }; then
     echo "$cache $*" >"$done"
   else
     { grep -E '^(E:|W:|dpkg)' "$cache/$name.log" || tail -n 1 "$cache/$name.log"; } | head -n 1 |
@@ -104,6 +105,7 @@ fetch podman4 bookworm whole podman runc crun-
 fetch docker26 trixie alone docker.io containerd runsc
 fetch docker28 sid alone docker.io containerd
 fetch podman5 trixie whole podman runc crun-
+fetch runtimes13 trixie whole crun runc
 rm -rf "$cache/apt"
 save_images || say "the plugins' images could not be saved"
 say "engines are in $cache: $(cd "$cache" && echo *.done | sed 's/\.done//g')"

@@ -4,7 +4,7 @@
 --- case, a column an engine; below it, why anything was skipped or failed.
 
 local ORDER = { "docker", "gvisor", "tcp", "restart", "rootless", "userns", "docker26", "docker28", "containerd",
-  "podman4", "podman5" }
+  "podman4", "podman5", "oci_crun", "oci_runc", "oci_runsc", "oci_crun13", "oci_runc13" }
 
 local engines, cases, cells, notes = {}, {}, {}, {}
 
@@ -39,7 +39,9 @@ end
 
 local lines = {}
 local function add(text) lines[#lines + 1] = (text:gsub("%s+$", "")) end
-local function letter(i) return string.char(64 + i) end
+local function letter(i)
+  return (i > 26 and string.char(64 + (i - 1) // 26) or "") .. string.char(65 + (i - 1) % 26)
+end
 
 add "engines:"
 for i, engine in ipairs(engines) do add(("  %s  %s"):format(letter(i), engine)) end

@@ -44,7 +44,8 @@ static void run(struct gantry_relay *relay, const char *bytes, size_t size, size
     int ends[2];
 
     HOLDS(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-    *relay = (struct gantry_relay){.input = ends[0]};
+    gantry_relay_init(relay);
+    relay->input = ends[0];
     for (size_t at = 0; at < size && relay->state == GANTRY_RELAY_OPEN;) {
         size_t chunk = fixed > 0 ? fixed : next_chunk(&seed) << (count++ / 8);
 

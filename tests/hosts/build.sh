@@ -9,6 +9,7 @@
 #                      gantry-test-packer-plugin
 #   example-*          go-plugin's own example hosts; their plugins become images gantry-test-example-*
 #   vault              a host on Vault's own SDK; its plugins become gantry-test-vault
+#   kube-decode        reads manifests into the types of the Kubernetes API (tests/kube/decode)
 #   tofu               OpenTofu, and two providers as images gantry-test-provider-*
 #   tflint             TFLint, and a ruleset as image gantry-test-tflint-ruleset
 #   packer-amazon      Packer's plugin for Amazon, as image gantry-test-packer-amazon
@@ -159,6 +160,7 @@ flock 9
 if go_is 1.24; then
   build_go tests/hosts/hold ../go.mod "$hosts/hold"
   build_go tests/hosts/tlsfront ../go.mod "$hosts/tlsfront"
+  build_go tests/kube/decode go.mod "$hosts/kube-decode"
   build_examples
   build_counter
   build_vault

@@ -24,10 +24,18 @@ use() {
     local gantry = require "gantry"
     assert(require("gantry.config").validate { image = "x" })
     assert(gantry.loop():fd() > 0)' || fail "require 'gantry' fails under lua5.4 ($1)"
-  for module in certificate control grpc http line_editor; do
+  for module in certificate control grpc http line_editor screen; do
     away env LUA_CPATH="$2/?.so;;" lua5.4 -e "require 'gantry.core.$module' require 'gantry.core'" ||
       fail "require 'gantry.core.$module' fails under lua5.4 ($2)"
   done
+}
+
+# finds_monitor LIBRARY_FOLDER: a host without gantry's executable finds the program that stays beside a container.
+finds_monitor() {
+  away env LUA_CPATH="$1/?.so;;" lua5.4 -e "
+    local path = assert(require 'gantry.core'.system.own_program 'gantry-monitor')
+    assert(path:find('$root', 1, true) == 1, path)
+    assert(require 'gantry.core'.system.own_program 'gantry-gate')" || fail "gantry-monitor and -gate are not found from $1"
 }
 
 (cd "$root" && cpack --config "$build/CPackConfig.cmake" -G DEB -B "$root/cpack" >"$root/cpack.log") ||
@@ -35,7 +43,8 @@ use() {
 package=$(echo "$root"/cpack/*.deb)
 dpkg-deb --info "$package" | sed -n 's/^ \(Package\|Version\|Depends\)/\1/p'
 depends=$(dpkg-deb --field "$package" Depends)
-for library in libc6 libcurl4 libmicrohttpd12 libnghttp2-14 libreadline8 libssl3 lua-argparse lua-cjson; do
+for library in libarchive13 libc6 libcurl4 libmicrohttpd12 libncursesw6 libnghttp2-14 libreadline8 libssl3 lua-argparse \
+  lua-cjson; do
   grep -Eq "(^|, )$library(t64)?( |,|$)" <<<"$depends" || fail "the package does not depend on $library: $depends"
 done
 dpkg-deb --extract "$package" "$root/deb"
@@ -46,6 +55,7 @@ diff <(cd "$source/policies" && find . -name '*.lua' ! -name '*_test.lua' | sort
   <(cd "$root/deb/usr/share/gantry/policies" && find . -type f | sort) || fail "the package has other policies than the tree"
 diff -r "$source/web" "$root/deb/usr/share/gantry/web" || fail "the package has another page than the tree"
 use "$root/deb/usr/share/lua/5.4" "$root/deb/usr/lib/lua/5.4"
+finds_monitor "$root/deb/usr/lib/lua/5.4"
 for file in man/man1/gantry.1 man/man5/gantry-policy.5 gantry/stubs/gantry.lua gantry/prometheus/alerts.yml \
   gantry/prometheus/dashboard.json \
   bash-completion/completions/gantry zsh/vendor-completions/_gantry fish/vendor_completions.d/gantry.fish; do
@@ -69,3 +79,4 @@ unshare --net true 2>/dev/null && offline=(unshare --net)
   fail "luarocks make: $(tail -n 20 "$root/rock.log")"
 rm -rf "$root/rock"
 use "$root/tree/share/lua/5.4" "$root/tree/lib/lua/5.4"
+finds_monitor "$root/tree/lib/lua/5.4"

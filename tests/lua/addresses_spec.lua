@@ -6,14 +6,14 @@ local addresses = require "gantry.plugin.addresses"
 
 describe("an address", function()
   local CONTAINER = {
-    Mounts = {
-      { Type = "bind", Source = "/run/plugins/p1", Destination = "/tmp/go-plugin-container" },
-      { Type = "bind", Source = "/srv/data", Destination = "/data" },
-      { Type = "bind", Source = "/srv/secret", Destination = "/data/hidden" },
-      { Type = "bind", Source = "/run/same/", Destination = "/run/same" },
-      { Type = "tmpfs", Source = "", Destination = "/scratch" },
+    mounts = {
+      { kind = "bind", source = "/run/plugins/p1", target = "/tmp/go-plugin-container" },
+      { kind = "bind", source = "/srv/data", target = "/data" },
+      { kind = "bind", source = "/srv/secret", target = "/data/hidden" },
+      { kind = "bind", source = "/run/same/", target = "/run/same" },
+      { kind = "tmpfs", target = "/scratch" },
     },
-    HostConfig = { NetworkMode = "none", Tmpfs = { ["/data/cache"] = "" } },
+    network = "none", tmpfs = { ["/data/cache"] = "" },
   }
 
   local function refused(translate, address, ...)
@@ -53,6 +53,6 @@ describe("an address", function()
 
   it("on the network is the same where the network is", function()
     local tcp = { network = "tcp", string = "127.0.0.1:80" }
-    assert.are.same(tcp, addresses.to_host({ Mounts = {}, HostConfig = { NetworkMode = "host" } }, tcp))
+    assert.are.same(tcp, addresses.to_host({ mounts = {}, tmpfs = {}, network = "host" }, tcp))
   end)
 end)

@@ -9,9 +9,9 @@ local core = require "gantry.core"
 local GANTRY <const> = assert(os.getenv "GANTRY")
 local LIBRARIES <const> = { certificate = { "libcrypto.so.3" }, control = { "libmicrohttpd.so.12" },
   digest = { "libcrypto.so.3" }, grpc = { "libnghttp2.so.14", "libssl.so.3" }, http = { "libcurl.so.4" },
-  line_editor = { "libreadline.so.8" } }
+  line_editor = { "libreadline.so.8" }, screen = { "libncursesw.so.6" } }
 local PACKAGES <const> = { certificate = "libssl3", control = "libmicrohttpd12", digest = "libssl3",
-  grpc = "libnghttp2-14 and libssl3", http = "libcurl4", line_editor = "libreadline8" }
+  grpc = "libnghttp2-14 and libssl3", http = "libcurl4", line_editor = "libreadline8", screen = "libncursesw6" }
 
 local folder
 
@@ -79,7 +79,7 @@ describe("gantry.core's modules", function()
   for arguments, modules in pairs {
     ["version"] = {}, ["--help"] = {}, ["up --help"] = {}, ["check good.lua"] = {},
     ["simulate good.lua --exit 1"] = {}, ["-e 'return 1'"] = {}, ["policy-child"] = {}, ["repl-guardian"] = {},
-    ["host -- true"] = {}, ["exec"] = {}, ["ps"] = { "http" }, ["doctor"] = { "certificate", "http" },
+    ["host -- true"] = {}, ["exec"] = {}, ["ps"] = { "http" }, ["top"] = {}, ["doctor"] = { "certificate", "http" },
     ["plan good.lua"] = { "http" }, ["run good.lua"] = { "http" },
   } do
     it("are loaded by gantry " .. arguments, function()

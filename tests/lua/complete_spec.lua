@@ -71,6 +71,13 @@ describe("completion", function()
     assert.is_true(ended)
   end)
 
+  it("offers the columns of the plugins' table", function()
+    for _, verb in ipairs { "ps", "top" } do
+      local pipe <close> = assert(io.popen(("%s __complete %s --sort mem"):format(os.getenv "GANTRY", verb)))
+      assert.are.equal("memory\tmemory in use, and its limit\n:\n", pipe:read "a")
+    end
+  end)
+
   it("finds something to offer, or nothing, for every option and argument of every verb", function()
     local environment = { GANTRY_CONTROL = "/nowhere", DOCKER_HOST = "unix:///nowhere" }
     local assignments = ""

@@ -2,16 +2,18 @@
 --
 -- container_values_spec.lua: what a container is given and kept from: good and bad values, and the request from them.
 
+local capabilities = require "gantry.engine.docker.capabilities"
 local config = require "gantry.config"
 local container = require "gantry.engine.container"
 local isolation = require "gantry.plugin.isolation"
 local mount_table = require "gantry.plugin.mount_table"
+local requests = require "gantry.engine.docker.request"
 
 local function request(fields)
   fields.image = "kv"
   local read, errs = config.validate(fields)
-  return container.request(assert(read, errs and errs[1] and errs[1].message), { image = "kv", directory = "/d",
-    groups = {}, labels = {}, environment = {} })
+  return assert(requests.of({ kind = "docker" }, container.spec(assert(read, errs and errs[1] and errs[1].message),
+    { image = "kv", directory = "/d", groups = {}, labels = {}, environment = {} })))
 end
 
 ---@return string of all findings
@@ -39,7 +41,7 @@ describe("a container's request", function()
     assert.same({}, request({ security_opt = { "no-new-privileges:false" } }).HostConfig.SecurityOpt)
     assert.same({}, request({ security_opt = { "no-new-privileges=false" } }).HostConfig.SecurityOpt)
     for _, option in ipairs { "no-new-privileges", "no-new-privileges:true" } do
-      assert.same({ option }, request({ security_opt = { option } }).HostConfig.SecurityOpt)
+      assert.same({ "no-new-privileges" }, request({ security_opt = { option } }).HostConfig.SecurityOpt)
     end
     assert.same({ "label=disable", "no-new-privileges" },
       request({ security_opt = { "label=disable" } }).HostConfig.SecurityOpt)
@@ -98,12 +100,15 @@ end)
 describe("what depends on the engine", function()
   local function settle(fields, engine, mounts)
     fields.image = "kv"
+    engine.capabilities = capabilities.of(engine.kind, engine.api)
+    function engine.info() return { runtimes = {} } end
     local plugin = { config = assert(config.validate(fields)), engine = engine }
-    local made = container.request(plugin.config, { image = "kv", directory = "/d", groups = {}, labels = {},
-      environment = {} })
-    table.move(mounts or {}, 1, #(mounts or {}), 2, made.HostConfig.Mounts)
-    local ok, err = isolation.settle(plugin, made)
-    return ok and made, err
+    local spec = container.spec(plugin.config, { image = "kv", directory = "/d", groups = {},
+      labels = { ["gantry.directory"] = "/d" }, environment = {} })
+    table.move(mounts or {}, 1, #(mounts or {}), 2, spec.mounts)
+    local ok, err = isolation.settle(plugin, spec)
+    if not ok then return nil, err end
+    return requests.of(engine, spec)
   end
 
   it("is its own init: Docker's, unless the policy says otherwise; Podman's where it does", function()
@@ -133,20 +138,20 @@ describe("what depends on the engine", function()
 
   it("is what is mounted below a read-only folder: read-only too, or refused by name", function()
     -- /dev has mounts of its own on any machine where this runs, such as /dev/pts and /dev/shm.
-    local dev = { Type = "bind", Source = "/dev", Target = "/data", ReadOnly = true }
+    local dev = { kind = "bind", source = "/dev", target = "/data", read_only = true }
     local _, err = settle({}, { kind = "docker", api = "1.41" }, { dev })
     assert.equal("MOUNT_NOT_READ_ONLY", err.code)
     assert.matches('^mounts: /dev is read_only, but /dev/%w+ is mounted below it.*target = "/data/%w+"', err.message)
     local newer = assert(settle({}, { kind = "docker", api = "1.44" }, { dev }))
     assert.is_true(newer.HostConfig.Mounts[2].BindOptions.ReadOnlyForceRecursive)
     local plain = assert(settle({}, { kind = "docker", api = "1.41" },
-      { { Type = "bind", Source = "/dev", Target = "/data", ReadOnly = false } }))
+      { { kind = "bind", source = "/dev", target = "/data", read_only = false } }))
     assert.is_nil(plain.HostConfig.Mounts[2].BindOptions)
-    local covered = { { Type = "bind", Source = "/dev", Target = "/data", ReadOnly = true } }
+    local covered = { { kind = "bind", source = "/dev", target = "/data", read_only = true } }
     for _, one in ipairs(mount_table.read()) do
       local rest = one.path:match "^/dev(/.+)$"
       if rest then
-        covered[#covered + 1] = { Type = "bind", Source = one.path, Target = "/data" .. rest, ReadOnly = true }
+        covered[#covered + 1] = { kind = "bind", source = one.path, target = "/data" .. rest, read_only = true }
       end
     end
     assert(settle({}, { kind = "docker", api = "1.41" }, covered))

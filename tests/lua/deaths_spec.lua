@@ -3,6 +3,7 @@
 --- What the engine's events tell of ends, from an engine that is a table and says what it is told to.
 
 local deaths = require "gantry.engine.deaths"
+local records = require "gantry.engine.docker.records"
 local task = require "gantry.task"
 
 ---An engine whose stream of events is the test's: open, send, close.
@@ -17,8 +18,8 @@ local function engine()
   end
   function made:send(action, id, fields)
     fields = fields or {}
-    self.handlers.on_event { Action = action, timeNano = (fields.at or 0) * 1e9, Actor = { ID = id,
-      Attributes = { exitCode = fields.code } } }
+    self.handlers.on_event { kind = action, id = id, labels = {}, at = fields.at or 0,
+      exit_code = math.tointeger(tonumber(fields.code)) }
   end
   return made
 end
@@ -95,12 +96,18 @@ describe("the engine's events", function()
     assert.are.equal(0, followed:await("a", 1).code)
   end)
 
-  test("with nonsense in them do no harm", function()
-    for _, event in ipairs { {}, { Actor = 5 }, { Actor = {} }, { Action = "die", Actor = { ID = "a" } },
-      { Action = "die", Actor = { ID = "a", Attributes = { exitCode = "x" } } } } do
-      source.handlers.on_event(event)
-    end
+  test("with a death that tells no code need not be waited for", function()
+    source:send("die", "a")
     assert.is_nil(followed:await("a", 60)) -- it did die: nobody need wait for how
+  end)
+
+  test("are read of Docker's and Podman's, with a code that can be one", function()
+    for attributes, code in pairs { [{ exitCode = "3" }] = 3, [{ containerExitCode = "4" }] = 4,
+      [{ exitCode = "x" }] = false, [{ exitCode = "-1" }] = false, [{ exitCode = "99999999999" }] = false,
+      [{}] = false } do
+      local event = records.event { Action = "die", timeNano = 15e8, Actor = { ID = "a", Attributes = attributes } }
+      assert.are.same({ "die", "a", 1.5, code }, { event.kind, event.id, event.at, event.exit_code or false })
+    end
   end)
 
   test("keep a bounded number of containers in mind", function()

@@ -5,7 +5,7 @@
 local confinement = require "gantry.place.confinement"
 local core = require "gantry.core"
 local denied = require "gantry.plugin.denied"
-local hardening = require "gantry.engine.hardening"
+local records = require "gantry.engine.docker.records"
 
 local EACCES <const> = 13
 
@@ -17,7 +17,7 @@ describe("a socket that the kernel refuses", function()
     assert(os.execute(("mkdir -m 700 %s && touch %s/socket"):format(folder, folder)))
     confinement.files = { folder .. "/label" }
     plugin = { name = "kv", container = "c", handshake = { address = folder .. "/socket" }, engine = {
-      inspect = function() return { AppArmorProfile = "docker-odd", ProcessLabel = "" } end } }
+      inspect = function() return { confinement = { AppArmor = "docker-odd" } } end } }
   end)
 
   after_each(function()
@@ -69,12 +69,17 @@ end)
 
 describe("an engine's hardening", function()
   it("is what its security options say", function()
-    assert.are.same({ rootless = false, selinux = false, apparmor = false }, hardening.read {})
-    assert.are.same({ rootless = true, selinux = true, apparmor = true }, hardening.read { SecurityOptions = {
+    local function read(info)
+      local found = records.info(info, "docker")
+      return { rootless = found.rootless, selinux = found.selinux, apparmor = found.apparmor }
+    end
+    assert.are.same({ rootless = false, selinux = false, apparmor = false }, read {})
+    assert.are.same({ rootless = true, selinux = true, apparmor = true }, read { SecurityOptions = {
       "name=apparmor", "name=seccomp,profile=default", "name=rootless", "name=selinux" } })
     for folder, ids in pairs { ["/var/lib/docker/100000.200000"] = { uid = 100000, gid = 200000 },
       ["/data/5.6/"] = { uid = 5, gid = 6 }, ["/var/lib/docker"] = {}, ["/a.b"] = {} } do
-      assert.are.same(ids, hardening.read({ SecurityOptions = { "name=userns" }, DockerRootDir = folder }).remapped)
+      assert.are.same(ids, records.info({ SecurityOptions = { "name=userns" }, DockerRootDir = folder },
+        "docker").remapped)
     end
   end)
 end)

@@ -77,7 +77,7 @@ end
 function World:running(name)
   local count, one = 0, nil
   for _, container in pairs(self.containers) do
-    if container.name == name and container.State == "running" then count, one = count + 1, container end
+    if container.name == name and container.status == "running" then count, one = count + 1, container end
   end
   return count, one
 end
@@ -89,14 +89,14 @@ end
 function World:create(name, config)
   self.created = self.created + 1
   local id = ("%064x"):format(self.created)
-  local container = { Id = id, State = "created", name = name, config = config, Labels = {
+  local container = { id = id, status = "created", name = name, config = config, labels = {
     [self.modules.label.plugin] = name, [self.modules.label.directory] = self.directory .. "/" .. name } }
   self.containers[id] = container
   return container
 end
 
 function World:engine()
-  local engine = { endpoint = { name = "fake" }, kind = "docker", swept = {} }
+  local engine = { endpoint = { name = "fake" }, kind = "docker", swept = {}, capabilities = {} }
   local world = self
   function engine.describe() return { runtimes = {} } end
   function engine.events() world.modules.task.event():wait() end
@@ -105,7 +105,7 @@ function World:engine()
     if not ok then return nil, err end
     local list = {}
     for _, container in pairs(world.containers) do list[#list + 1] = container end
-    table.sort(list, function(left, right) return left.Id < right.Id end)
+    table.sort(list, function(left, right) return left.id < right.id end)
     return list
   end
   function engine.remove(_, id)
@@ -116,7 +116,7 @@ function World:engine()
     if container.stuck then
       return nil, world.modules.errors.new("ENGINE_ERROR", "remove: device busy", { status = container.stuck })
     end
-    if container.State == "running" and not container.unhealthy and not container.unwanted then
+    if container.status == "running" and not container.unhealthy and not container.unwanted then
       world:fail("a running container was removed: " .. container.name)
     end
     world.containers[id] = nil
@@ -130,16 +130,15 @@ end
 ---@param world fake.World
 local function new_plugin(world, container, config, options)
   local plugin
-  plugin = setmetatable({ world = world, name = container.name, config = config, container = container.Id,
-    container_name = container.Id, root = world.directory, ready_ms = 1, protocol = "grpc", protocol_version = 1,
+  plugin = setmetatable({ world = world, name = container.name, config = config, container = container.id,
+    container_name = container.id, root = world.directory, ready_ms = 1, protocol = "grpc", protocol_version = 1,
     address = { network = "unix", string = "/r/x.sock" }, ended = world.modules.task.event(), options = options,
-    engine = { endpoint = { name = "fake" },
-      inspect = function() return { State = { Paused = container.paused or false } } end,
-      info = function() return {} end,
+    engine = { endpoint = { name = "fake" }, capabilities = {},
+      inspect = function() return { state = { paused = container.paused or false } } end,
+      info = function() return { runtimes = {} } end,
       stats = function()
         local ok, err = world:call "stats"
-        return ok and { memory_stats = { usage = 1000, limit = 5000, stats = { inactive_file = 100 } },
-          cpu_stats = { cpu_usage = { total_usage = 2e9 // 1 | 0 } }, pids_stats = { current = 3, limit = 0 } }, err
+        return ok and { memory_bytes = 900, memory_limit_bytes = 5000, cpu_seconds = 2, pids = 3 }, err
       end },
     connection = { health = function()
       world.modules.task.sleep(0.01)
@@ -156,8 +155,8 @@ function Plugin:wait() return self.ended:wait() end
 function Plugin:die(exit)
   local world = self.world
   local container = world.containers[self.container]
-  if not container or container.State ~= "running" then return end
-  container.State, container.exit = "exited", exit
+  if not container or container.status ~= "running" then return end
+  container.status, container.exit = "exited", exit
   self:learn(exit)
 end
 
@@ -202,28 +201,28 @@ local function launch(world, config, options)
   -- As a launch does with what is left: what runs has to go first.
   local _, left = world:running(options.name)
   if left then
-    local removed, refused = world.engine_table:remove(left.Id)
+    local removed, refused = world.engine_table:remove(left.id)
     if removed == nil then return nil, refused end
   end
   local container = world:create(options.name, config)
   local kept = false
   local _ <close> = setmetatable({}, { __close = function()
-    if not kept then world.containers[container.Id] = nil end
+    if not kept then world.containers[container.id] = nil end
   end })
-  container.State = "running"
+  container.status = "running"
   world.launches[#world.launches + 1] = container
   if world:running(options.name) > 1 then world:fail("two generations of " .. options.name) end
   options.on_event("started", {})
   task.sleep(world.launch_time or world.random() * 2)
   if world.refuse then return nil, world.refuse end
-  if container.State ~= "running" then
+  if container.status ~= "running" then
     return nil, errors.new("EXITED_BEFORE_HANDSHAKE", "it exited", { diagnosis = { exit = container.exit } })
   end
   if world.random() < world.launch_failures then return nil, errors.new("START_TIMEOUT", "no handshake") end
   ok, err = world:call "inspect"
   if not ok then return nil, err end
   kept = true
-  if container.State ~= "running" then
+  if container.status ~= "running" then
     local plugin = new_plugin(world, container, config, options)
     plugin:learn(container.exit)
     return plugin
@@ -241,7 +240,7 @@ local function adopt(world, config, facts, options)
   if not container then
     return nil, errors.new("NOT_RUNNING", "gone"), { cause = "lost", known = false, requested = facts.stopping }
   end
-  if container.State ~= "running" then
+  if container.status ~= "running" then
     local exit = container.exit
     exit.requested = exit.requested and facts.stopping or false
     return nil, errors.new("NOT_RUNNING", "ended"), exit

@@ -16,38 +16,36 @@ local task = require "gantry.task"
 
 local OURS <const>, OTHER <const> = ("a"):rep(64), ("b"):rep(64)
 
----@param stream integer
----@param payload string
----@return string one frame of the attached stream
-local function frame(stream, payload) return string.pack(">Bxxx s4", stream, payload) end
-
 local Engine = {}
 Engine.__index = Engine
 
 ---@param overrides table<string, function> methods that answer otherwise
 local function new_engine(overrides)
-  local self = setmetatable({ swept = {}, endpoint = { name = "table" }, kind = "docker", api = "1.41", removed = {},
+  local self = setmetatable({ swept = {}, endpoint = { name = "table" }, kind = "docker", api = "1.41",
+    capabilities = {}, caller_inside = function() end, removed = {},
     listed = {} }, Engine)
   for name, method in pairs(overrides) do self[name] = method end
   return self
 end
 
-function Engine.fit(_, request) return request end
-function Engine.info() return { Runtimes = {} } end
+function Engine.request() return {} end
+function Engine.check_runtime() return true end
+function Engine.info() return { runtimes = {} } end
 function Engine.ask() end
-function Engine.inspect_image() return { Id = "sha256:" .. ("0"):rep(64) } end
+function Engine.image() return { digests = {}, id = "sha256:" .. ("0"):rep(64) } end
 function Engine:list() return table.move(self.listed, 1, #self.listed, 1, {}) end
-function Engine.create() return { Id = OURS } end
+function Engine.create() return { id = OURS, warnings = {} } end
 function Engine.start() return {} end
 function Engine.kill() return true end
 function Engine.wait() task.event():wait() end -- for ever
-function Engine.inspect() return { State = { Running = true } } end
+function Engine.inspect() return { state = { running = true } } end
 
 ---A stream that brings `self.output`, and ends with the removal of the container.
 function Engine:attach(_, handlers)
   self.handlers = handlers
   local stream = { pause = function() end, resume = function() end, cancel = function() self.cancelled = true end }
-  if self.output then handlers.on_output(self.output) end
+  if self.output then handlers.on_output("stdout", self.output) end
+  if self.broken then handlers.on_end(self.broken) end
   return stream
 end
 
@@ -77,7 +75,7 @@ describe("a launch on an odd engine", function()
   local function other()
     assert(launches.keep({ container = "gantry-odd-other", plugin = "odd", engine = "table",
       directory = folder .. "/odd" }, { GANTRY_STATE_DIR = folder .. "/state" }))
-    return { Id = OTHER, Names = { "/gantry-odd-other" }, Labels = ownership.labels("odd", folder .. "/odd") }
+    return { id = OTHER, name = "gantry-odd-other", labels = ownership.labels("odd", folder .. "/odd") }
   end
 
   ---@return gantry.Plugin?, gantry.Error?, table<string, table[]> events by kind
@@ -96,7 +94,7 @@ describe("a launch on an odd engine", function()
   local function serving(overrides)
     local engine = new_engine(overrides)
     local socket = folder .. "/odd/plugin1"
-    engine.output = frame(1, "1|1|unix|" .. socket .. "|netrpc\n")
+    engine.output = "1|1|unix|" .. socket .. "|netrpc\n"
     function engine.start()
       os.remove(socket)
       core.system.close(assert(core_control.listen(socket, tonumber("600", 8))))
@@ -107,8 +105,8 @@ describe("a launch on an odd engine", function()
 
   ---Lets go of the plugin of a table.
   local function finish(plugin, engine)
-    function engine.wait() return { StatusCode = 0 } end
-    function engine.inspect() return { State = { Running = false, ExitCode = 0 } } end
+    function engine.wait() return { exit_code = 0 } end
+    function engine.inspect() return { state = { running = false, exit_code = 0 } } end
     function engine.kill()
       engine.handlers.on_end(nil)
       return true
@@ -116,8 +114,8 @@ describe("a launch on an odd engine", function()
     task.run(function() plugin:stop() end)
   end
 
-  it("has output that is no frames before attach returns", function()
-    local engine = new_engine { output = "<html>hello</html>" }
+  it("has output that breaks before attach returns", function()
+    local engine = new_engine { broken = errors.new("STREAM_INVALID", "frame header of 3c 68 74 6d") }
     local plugin, err = launch(engine)
     assert.is_nil(plugin)
     assert.are.equal("ENGINE_CONNECTION_LOST", err.code, err.message)
@@ -127,7 +125,7 @@ describe("a launch on an odd engine", function()
 
   it("keeps the reason when the broken stream ends as well", function()
     local engine
-    engine = new_engine { output = "<html>hello</html>", start = function()
+    engine = new_engine { broken = errors.new("STREAM_INVALID", "frame header"), start = function()
       engine.handlers.on_end(nil)
       return {}
     end }
@@ -181,11 +179,11 @@ describe("a launch on an odd engine", function()
     assert(os.execute("mkdir -m 770 " .. folder .. "/odd")) -- what the killed one left
     local engine = serving {}
     function engine.create(self)
-      self.listed = { { Id = OURS }, other() }
-      return { Id = OURS }
+      self.listed = { { id = OURS, labels = {} }, other() }
+      return { id = OURS, warnings = {} }
     end
     function engine.remove(self, id)
-      self.listed = { { Id = OURS } }
+      self.listed = { { id = OURS, labels = {} } }
       return Engine.remove(self, id)
     end
     local plugin, err, events = launch(engine)

@@ -40,7 +40,7 @@ describe("a container with our labels", function()
   before_each(function()
     environment = { GANTRY_STATE_DIR = "/tmp/gantry-ownership-state-" .. core.system.random(6) }
     engine = { endpoint = { name = "unix:///e" }, list = function() return { listed } end }
-    listed = { Id = ("ab"):rep(32), Names = { "/gantry-kv-0011" }, Labels = ownership.labels("kv", "/run/gantry/kv") }
+    listed = { id = ("ab"):rep(32), name = "gantry-kv-0011", labels = ownership.labels("kv", "/run/gantry/kv") }
   end)
   after_each(function() shell("rm -rf " .. environment.GANTRY_STATE_DIR) end)
 
@@ -69,8 +69,8 @@ describe("a container with our labels", function()
   end)
 
   it("is ours under a name that was given to it by hand, once its id is known", function()
-    keep { id = listed.Id }
-    listed.Names = { "/renamed" }
+    keep { id = listed.id }
+    listed.name = "renamed"
     assert.is_true(ours())
     ownership.forget(listed, environment)
     assert.are.same({}, launches.all(environment))
@@ -83,7 +83,7 @@ describe("a container with our labels", function()
     for owner, expected in pairs { [uid .. "@a-hostname-of-before"] = { true, false },
       [("%d@%s"):format(uid, core.system.hostname())] = { true, true }, [ownership.owner()] = { true, true },
       [uid + 1 .. "@" .. machine.name()] = { false, false }, nonsense = { false, false } } do
-      listed.Labels[container.LABEL.owner] = owner
+      listed.labels[container.LABEL.owner] = owner
       for i, socket in ipairs { "/e", false } do
         engine.endpoint.unix_socket = socket or nil
         assert.are.equal(expected[i], ours(), owner)
@@ -93,16 +93,16 @@ describe("a container with our labels", function()
 
   it("may have any shape: then it is not ours, and nobody falls over it", function()
     keep()
-    for _, odd in ipairs { 1, "x", {}, { {} }, { 1, 2 }, { "/../../x" }, { "//" } } do
-      listed.Names = odd
+    for _, odd in ipairs { 1, "x", {}, { {} }, { 1, 2 }, "/../../x", "//" } do
+      listed.name = odd
       assert.is_false(ours())
     end
-    listed.Names = { "/gantry-kv-0011" }
+    listed.name = "gantry-kv-0011"
     for _, odd in ipairs { 1, "x", {}, { ["gantry.plugin"] = {} }, { ["gantry.plugin"] = 7 } } do
-      listed.Labels = odd
+      listed.labels = odd
       assert.is_false(ours())
     end
-    listed.Labels, listed.Id = nil, {}
+    listed.labels, listed.id = nil, {}
     assert.is_false(ours())
   end)
 

@@ -26,7 +26,7 @@ describe("memory that ran out", function()
   } do
     it(("is told for code %d, flag %s, %s: %s"):format(case.code, case.flag, case.killed and "killed by us" or "",
       case.cause), function()
-      local state = exit.from_state({ ExitCode = case.code, OOMKilled = case.flag }, false, case.killed)
+      local state = exit.from_state({ exit_code = case.code, out_of_memory = case.flag }, false, case.killed)
       local death = exit.from_death({ code = case.code, oom = case.flag }, false, case.killed)
       for _, one in ipairs { state, death } do
         assert.are.same({ case.cause, case.child }, { one.cause, one.child_oom })
@@ -107,22 +107,25 @@ describe("a plugin on an engine that is a table", function()
 
   ---@return table engine, gantry.Plugin plugin, string[] events
   local function launched(overrides, options)
-    local engine = { swept = {}, endpoint = { name = "table" }, kind = "docker", running = true, signals = {} }
-    function engine.fit(_, request) return request end
-    function engine.info() return { Runtimes = {} } end
+    local engine = { swept = {}, endpoint = { name = "table" }, kind = "docker",
+      capabilities = {}, caller_inside = function() end,
+      running = true, signals = {} }
+    function engine.request() return {} end
+    function engine.check_runtime() return true end
+    function engine.info() return { runtimes = {} } end
     function engine.ask() end
-    function engine.inspect_image() return { Id = "sha256:" .. ("0"):rep(64) } end
+    function engine.image() return { digests = {}, id = "sha256:" .. ("0"):rep(64) } end
     function engine.list() return {} end
-    function engine.create() return { Id = ID } end
+    function engine.create() return { id = ID, warnings = {} } end
     function engine.wait()
       while engine.running do task.sleep(0.02) end
-      return { StatusCode = 0 }
+      return { exit_code = 0 }
     end
-    function engine.inspect() return { State = { Running = engine.running, ExitCode = 0 } } end
+    function engine.inspect() return { state = { running = engine.running, exit_code = 0 } } end
     function engine.remove() return true end
     function engine.attach(_, _, handlers)
       engine.handlers = handlers
-      handlers.on_output(string.pack(">Bxxx s4", 1, ("1|1|unix|%s/odd/plugin1|netrpc\n"):format(folder)))
+      handlers.on_output("stdout", ("1|1|unix|%s/odd/plugin1|netrpc\n"):format(folder))
       return { pause = function() end, resume = function() end, cancel = function() end }
     end
     function engine.start()
@@ -191,7 +194,7 @@ describe("a plugin on an engine that is a table", function()
       local made = {}
       local _, plugin = launched({ create = function(self)
         made.engine = self
-        return { Id = ID }
+        return { id = ID, warnings = {} }
       end }, { on_step = function(step)
         if step ~= "look_again" then return end
         made.engine.running = false
@@ -206,9 +209,10 @@ describe("a plugin on an engine that is a table", function()
     it(("%s by a leftover that cannot be removed and %s"):format(running and "is kept down" or "is not kept down",
       running and "runs" or "is dead"), function()
       task.run(function()
-        local engine = { list = function() return { { Id = ID, State = running and "running" or "exited" } } end,
+        local engine = { capabilities = {},
+          list = function() return { { id = ID, status = running and "running" or "exited" } } end,
           remove = function() return nil, errors.new("ENGINE_ERROR", "busy", { status = 500 }) end,
-          inspect = function() return { State = { Running = running } } end }
+          inspect = function() return { state = { running = running } } end }
         local result, err = leftovers.remove(engine, "kv", folder .. "/kv")
         assert.are.equal(running, result == nil)
         assert.are.equal("ENGINE_ERROR", (err or result.corpses[ID]).code)
@@ -218,9 +222,9 @@ describe("a plugin on an engine that is a table", function()
 
   it("is found among containers with labels of any kind, or none", function()
     task.run(function()
-      local list = { { Id = "1" }, { Id = "2", Labels = { ["gantry.plugin"] = 5, ["gantry.directory"] = {} } },
-        { Id = "3", Labels = { ["gantry.plugin"] = "kv", ["gantry.directory"] = folder .. "/kv" } },
-        { Id = "4", Labels = "x" }, { Id = "5", Labels = { ["gantry.plugin"] = "kv" } } }
+      local list = { { id = "1" }, { id = "2", labels = { ["gantry.plugin"] = 5, ["gantry.directory"] = {} } },
+        { id = "3", labels = { ["gantry.plugin"] = "kv", ["gantry.directory"] = folder .. "/kv" } },
+        { id = "4", labels = "x" }, { id = "5", labels = { ["gantry.plugin"] = "kv" } } }
       local found = assert(takeover.list({ list = function() return list end }, folder))
       assert.are.same({ kv = { list[3] } }, found)
     end)

@@ -29,6 +29,18 @@ describe("text for a terminal", function()
     assert.are.equal("ä\\x9b\u{20ac}", printable.text "ä\x9b€")
   end)
 
+  it("shows what would hide or reorder the text around it", function()
+    for text, shown in pairs {
+      ["\u{202e}gnp.exe"] = [[\u{202e}gnp.exe]],
+      ["a\u{200b}b\u{2066}c\u{2069}"] = [[a\u{200b}b\u{2066}c\u{2069}]],
+      ["\u{ad}\u{61c}\u{feff}\u{e0041}\u{2028}"] = [[\u{ad}\u{61c}\u{feff}\u{e0041}\u{2028}]],
+      ["\u{2010}\u{2026}\u{2070}\u{600}\u{ff21}"] = "\u{2010}\u{2026}\u{2070}\u{600}\u{ff21}",
+    } do
+      assert.are.equal(shown, printable.text(text))
+      assert.are.equal(shown, printable.text(shown))
+    end
+  end)
+
   it("shows bytes that are no UTF-8, wherever they are", function()
     for text, shown in pairs {
       ["gr\xfcn"] = [[gr\xfcn]],

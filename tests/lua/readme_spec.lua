@@ -30,12 +30,35 @@ describe("README.md", function()
       if math.type(code) then assert.is_true(listed[code], ("%s = %d is not in the table"):format(name, code)) end
     end
   end)
+end)
 
-  it("links to files that exist", function()
-    for _, document in ipairs { "README.md", "CONTRIBUTING.md" } do
-      for link in read(document):gmatch("%]%(([^)]+)%)") do
-        if not link:find("://", 1, true) then assert(io.open(SOURCE .. "/" .. link)):close() end
+---The anchors of a document's headings, as GitHub makes them.
+---@param text string
+---@return table<string, true>
+local function anchors(text)
+  local found = {}
+  for heading in ("\n" .. text:gsub("\n```.-\n```", "")):gmatch("\n#+ +([^\n]+)") do
+    found[heading:lower():gsub("[^%w _-]", ""):gsub(" ", "-")] = true
+  end
+  return found
+end
+
+describe("what people read", function()
+  local documents = { "README.md", "CONTRIBUTING.md", "SECURITY.md" }
+  for name in assert(io.popen(("ls '%s/docs'"):format(SOURCE))):lines() do
+    if name:find "%.md$" then documents[#documents + 1] = "docs/" .. name end
+  end
+
+  for _, document in ipairs(documents) do
+    it("links to files and headings that exist: " .. document, function()
+      local folder, text = document:match("^(.-)[^/]*$"), read(document)
+      for link in text:gmatch("%]%(([^)]+)%)") do
+        local path, anchor = link:match("^([^#]*)#?(.*)$")
+        if not link:find("://", 1, true) then
+          local linked = path == "" and text or read(folder .. path)
+          assert.is_true(anchor == "" or anchors(linked)[anchor] ~= nil, link)
+        end
       end
-    end
-  end)
+    end)
+  end
 end)

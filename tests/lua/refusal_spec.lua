@@ -11,19 +11,20 @@ describe("an engine's refusal", function()
 
   local function plugin_of(config, info)
     return { name = "kv", config = config, handshake = { address = "/run/kv/plugin1" },
-      engine = { endpoint = ENDPOINT, kind = "podman", info = function() return info end } }
+      engine = { endpoint = ENDPOINT, kind = "podman", sees_folder = function() end,
+        info = function() return info end } }
   end
 
   local function refused(status) return errors.new("ENGINE_REFUSED", "create: no", { status = status }) end
 
   it("of a cgroup_parent that systemd cannot have", function()
-    local plugin = plugin_of({ cgroup_parent = "/plugins" }, { CgroupDriver = "systemd" })
+    local plugin = plugin_of({ cgroup_parent = "/plugins" }, { cgroup_driver = "systemd" })
     local err = refusal.explain(plugin, {}, refused(400))
     assert.are.equal("CGROUP_PARENT", err.code)
     assert.is_truthy(err.message:find("plugins.slice", 1, true))
     plugin.config.cgroup_parent = "plugins.slice"
     assert.are.equal("ENGINE_REFUSED", refusal.explain(plugin, {}, refused(400)).code)
-    plugin = plugin_of({ cgroup_parent = "/plugins" }, { CgroupDriver = "cgroupfs" })
+    plugin = plugin_of({ cgroup_parent = "/plugins" }, { cgroup_driver = "cgroupfs" })
     assert.are.equal("ENGINE_REFUSED", refusal.explain(plugin, {}, refused(400)).code)
   end)
 
@@ -33,8 +34,8 @@ describe("an engine's refusal", function()
   end)
 
   it("is none where the runtime hides the socket: it says which flag is missing", function()
-    local info = { DefaultRuntime = "runc", Runtimes = {
-      runc = { path = "runc" }, gvisor = { path = "/usr/bin/runsc", runtimeArgs = { "--platform=ptrace" } } } }
+    local info = { default_runtime = "runc", runtimes = {
+      runc = { path = "runc" }, gvisor = { path = "/usr/bin/runsc", arguments = { "--platform=ptrace" } } } }
     local err = refusal.no_socket(plugin_of({ runtime = "gvisor" }, info))
     assert.are.equal("SOCKET_NOT_VISIBLE", err.code)
     assert.is_truthy(err.message:find("'gvisor'", 1, true))
@@ -43,13 +44,13 @@ describe("an engine's refusal", function()
   end)
 
   it("knows gVisor's flags in each spelling", function()
-    local function problem(...) return runtimes.socket_problem("x", { path = "/opt/runsc", runtimeArgs = { ... } }) end
+    local function problem(...) return runtimes.socket_problem("x", { path = "/opt/runsc", arguments = { ... } }) end
     assert.is_truthy(problem())
     assert.is_truthy(problem "--host-uds=open")
     assert.is_truthy(problem("--host-uds=all", "--host-uds=none"))
     assert.is_nil(problem "--host-uds=create")
     assert.is_nil(problem "-host-uds=all")
     assert.is_nil(runtimes.socket_problem("runc", { path = "runc" }))
-    assert.are.equal("", runtimes.flag({ runtimeArgs = { "--ignore-cgroups" } }, "ignore-cgroups"))
+    assert.are.equal("", runtimes.flag({ arguments = { "--ignore-cgroups" } }, "ignore-cgroups"))
   end)
 end)

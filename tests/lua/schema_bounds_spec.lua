@@ -7,6 +7,7 @@ local config = require "gantry.config"
 local container = require "gantry.engine.container"
 local deep_copy = require "gantry.base.deep_copy"
 local json = require "gantry.json"
+local requests = require "gantry.engine.docker.request"
 local restart = require "gantry.restart"
 local schema = require "gantry.config.schema"
 local units = require "gantry.base.units"
@@ -62,8 +63,12 @@ end
 local function use(read)
   local groups = {}
   for i, one in ipairs(read.group_add or {}) do groups[i] = math.type(one) == "integer" and one or 5 end
-  local request = container.request(read, { image = "kv", directory = "/run/x", groups = groups, target = "/run/x",
+  local spec = container.spec(read, { image = "kv", directory = "/run/x", groups = groups,
     environment = read.env or {}, labels = {} })
+  local request, refused = requests.of({ kind = "docker" }, spec)
+  if not request then -- a profile that is not there, a user namespace that Docker does not know
+    return assert.is_truthy(refused.code:find "^SECCOMP_" or refused.code == "ENGINE_UNSUPPORTED", refused.message)
+  end
   local text = assert(json.encode(request))
   assert.is_truthy(utf8.len(text))
   assert.is_nil(text:find("\\u0000", 1, true))

@@ -17,8 +17,9 @@ describe("a plugin's temporary files", function()
   after_each(function() os.execute("rm -rf " .. folder) end)
 
   local function plugin(config, image)
-    return { name = "p", config = config, image = { Id = "sha256:" .. ID, Config = image },
-      options = { environment = { GANTRY_STATE_DIR = folder } } }
+    local about = { id = "sha256:" .. ID }
+    for key, value in pairs(image or {}) do about[key] = value end
+    return { name = "p", config = config, image = about, options = { environment = { GANTRY_STATE_DIR = folder } } }
   end
 
   local function of(config, image, shared, caller)
@@ -44,13 +45,14 @@ describe("a plugin's temporary files", function()
     assert.are.equal("/run/scratch", of({ mounts = { { source = "/a", target = "/tmp/" } } }).temporary)
     assert.are.equal("/run/scratch", of({}, nil, { { source = "/tmp", target = "/tmp" } }).temporary)
     assert.are.equal("/tmp", of({}, nil, { { source = "/tmp/x", target = "/tmp/x" } }).temporary)
-    for _, image in ipairs { { Entrypoint = { "/tmp/plugin" } }, { Cmd = { "/tmp/plugin" } }, { WorkingDir = "/tmp/w" },
-      { Volumes = { ["/tmp"] = {} } } } do
+    for _, image in ipairs { { entrypoint = { "/tmp/plugin" } }, { command = { "/tmp/plugin" } },
+      { working_dir = "/tmp/w" },
+      { volumes = { "/tmp" } } } do
       local found = of({}, image)
       assert.are.equal("/run/scratch", found.temporary)
       assert.is_nil(found.tmpfs["/tmp"])
     end
-    assert.are.equal("/tmp", of({ entrypoint = { "/p" } }, { Entrypoint = { "/tmp/plugin" }, WorkingDir = "/tmpx" })
+    assert.are.equal("/tmp", of({ entrypoint = { "/p" } }, { entrypoint = { "/tmp/plugin" }, working_dir = "/tmpx" })
       .temporary)
   end)
 
@@ -71,7 +73,7 @@ describe("a plugin's temporary files", function()
 
   it("believe no id that would be a path", function()
     local odd = plugin({}, {})
-    odd.image.Id = "sha256:../../x"
+    odd.image.id = "sha256:../../x"
     require("gantry.place.sockets_in_tmp").remember(odd)
     assert.are.equal("/tmp", scratch.of(odd, "/run/d", {}, {}).temporary)
   end)

@@ -2,7 +2,7 @@
 --
 -- secrets_spec.lua: files of secrets: what they may be, what is taken from them, and that nothing of them is shown.
 
-local archive = require "gantry.engine.archive"
+local archive = require "gantry.engine.docker.archive"
 local config = require "gantry.config"
 local core = require "gantry.core"
 local credentials = require "gantry.plugin.credentials"
@@ -11,6 +11,7 @@ local environment = require "gantry.plugin.environment"
 local launches = require "gantry.place.launches"
 local masking = require "gantry.plugin.masking"
 local memory_dir = require "gantry.place.memory_dir"
+local records = require "gantry.engine.docker.records"
 local secret_file = require "gantry.plugin.secret_file"
 
 local SECRET <const> = "hunter2-sesame"
@@ -75,9 +76,9 @@ describe("a file of variables", function()
   end)
 
   it("has its values masked in a request, by where they came from", function()
-    local request = { Env = { "D=" .. SECRET, "TOKEN=shown" }, Labels = { ["gantry.masked"] = "D E" } }
-    assert.same({ "D=********", "TOKEN=shown" }, masking.request(request).Env)
-    assert.equal("D=" .. SECRET, request.Env[1])
+    local spec = { env = { "D=" .. SECRET, "TOKEN=shown" }, labels = { ["gantry.masked"] = "D E" } }
+    assert.same({ "D=********", "TOKEN=shown" }, masking.spec(spec).env)
+    assert.equal("D=" .. SECRET, spec.env[1])
     for _, labels in ipairs { {}, { ["gantry.masked"] = 5 }, false } do assert.same({}, masking.names(labels)) end
   end)
 end)
@@ -157,14 +158,15 @@ describe("credentials belong to", function()
     local given = { image = "x", credentials = { it = write("it", SECRET) } }
     for name, value in pairs(changes) do given[name] = value end
     local plugin = { config = assert(config.validate(given)), engine = engine, container = "c", group = 4242,
-      image = { Config = {} }, credentials = { source = target, target = "/run/credentials/x" } }
+      image = {}, credentials = { source = target, target = "/run/credentials/x" } }
     for name, value in pairs(more or {}) do plugin[name] = value end
     local ok, err = credentials.fill(plugin)
     return ok and core.system.stat(target .. "/it"), err
   end
 
   local function docker(options, root)
-    return { kind = "docker", info = function() return { SecurityOptions = options, DockerRootDir = root } end,
+    local info = records.info({ SecurityOptions = options, DockerRootDir = root }, "docker")
+    return { kind = "docker", info = function() return info end,
       read_file = function() return "root:x:0:0::/:\nkv:x:77:77::/:\n" end }
   end
 

@@ -50,6 +50,32 @@ describe("pacing", function()
     return most, loop.now
   end
 
+  it("gives spare turns while nothing else is launched, one at a time", function()
+    task.run(function()
+      local queue, begun = pacing.new(function() return loop.now end), {}
+      local scope <close> = task.scope()
+      local function go(name, acquire)
+        scope:spawn(function()
+          local release = queue[acquire](queue)
+          begun[#begun + 1] = name
+          task.sleep(1)
+          release()
+        end)
+      end
+      for i = 1, 5 do go("launch " .. i, "acquire") end
+      go("spare 1", "acquire_spare")
+      go("spare 2", "acquire_spare")
+      local gives_up = scope:spawn(function() task.deadline(0.5, queue.acquire_spare, queue) end)
+      gives_up:wait()
+      task.sleep(1.7)
+      go("launch 6", "acquire")
+      scope:wait()
+      assert.are.equal("launch 1, launch 2, launch 3, launch 4, launch 5, spare 1, launch 6, spare 2",
+        table.concat(begun, ", "))
+      assert.are.equal(0, queue.under_way)
+    end)
+  end)
+
   it("keeps few under way on a small engine, and more on a large one", function()
     local few = launch_all(60, 2)
     assert.is_true(few <= 6, few)
@@ -84,9 +110,30 @@ describe("pacing", function()
   it("holds the rate of all automatic starts", function()
     local queue, floors = pacing.new(function() return loop.now end), require "gantry.restart.floors"
     task.run(function()
-      for _ = 1, floors.overall.max * 3 do queue:keep_rate() end
+      for _ = 1, floors.overall.max * 3 do queue:acquire_automatic()() end
     end)
     assert.is_true(loop.now >= 2 * floors.overall.per, loop.now)
+  end)
+
+  it("holds it where starts have waited long for their turns", function()
+    local queue, floors, starts = pacing.new(function() return loop.now end), require "gantry.restart.floors", {}
+    task.run(function()
+      local scope <close> = task.scope()
+      for i = 1, floors.overall.max * 2 do
+        scope:spawn(function()
+          local release = queue:acquire_automatic()
+          starts[#starts + 1] = loop.now
+          -- The first ones take long, the others are gone at once.
+          if i <= floors.overall.max then task.sleep(0.2) end
+          release()
+        end)
+      end
+      scope:wait()
+    end)
+    for i = floors.overall.max + 1, #starts do
+      assert.is_true(starts[i] - starts[i - floors.overall.max] >= floors.overall.per - 1e-6)
+    end
+    assert.are.equal(0, queue.under_way)
   end)
 end)
 

@@ -63,7 +63,7 @@ describe("the figures of plugins on another machine", function()
       unit.plugin.engine.stats = function()
         unit.plugin:die { cause = "exit", code = 1, known = true, requested = false, uptime = 5 }
         world.modules.task.sleep(1)
-        return { memory_stats = { usage = 77 } }
+        return { memory_bytes = 77 }
       end
       local list = ask(world)
       assert.are.same({ 900, nil, 900 }, { list[1].memory_bytes, list[2].memory_bytes, list[3].memory_bytes })

@@ -76,6 +76,21 @@ end)]]
     assert.are.same({ 1, 7, 0 }, { found.tests, found.checks, found.failed })
   end)
 
+  it("has an engine without a daemon, where ctx says so: its requests, and what it refuses", function()
+    write("user.lua", "return { image = 'kv', cookie = { 'A', 'b' }, networks = { 'user' } }")
+    write("named.lua", "return { image = 'kv', cookie = { 'A', 'b' }, runtime = 'runsc' }")
+    local found = run [[
+t.test("oci", function()
+  local oci = { kind = "oci", runtimes = { "crun", "runc" }, default_runtime = "crun", rootless = true }
+  local request = t.load("user.lua", { engine = oci }).request
+  t.has(request, { ociVersion = "1.0.2", process = { args = { "/dev/gantry-init", "--", "/plugin" } } })
+  local ok, err = pcall(function() return t.load("named.lua", { engine = oci }).request end)
+  t.ok(not ok)
+  t.matches(tostring(err), "apt install runsc")
+end)]]
+    assert.are.same({}, failures(found))
+  end)
+
   it("shows expected and found by the field's path, with file and line", function()
     local found = run [[
 t.test("differs", function()

@@ -125,7 +125,7 @@ function HAPPENS.death(walk, name)
     container.plugin:die { cause = "exit", code = walk.random(0, 3), known = true, requested = false,
       uptime = walk.random() * 100 }
   elseif container then
-    container.State, container.exit = "exited", { cause = "exit", code = 1, known = true, requested = false }
+    container.status, container.exit = "exited", { cause = "exit", code = 1, known = true, requested = false }
   end
 end
 

@@ -334,7 +334,7 @@ describe("a unit", function()
       container.stuck = nil
       task.sleep(700)
       assert.are.equal(0, #world:unit("kv").corpses)
-      assert.is_nil(world.containers[container.Id])
+      assert.is_nil(world.containers[container.id])
     end)
   end
 
@@ -376,7 +376,7 @@ describe("a unit", function()
       world:leave()
       world.boot = "boot-2"
       for _, container in pairs(world.containers) do
-        container.State, container.exit = "exited", { cause = "exit", code = 0, known = true, requested = false }
+        container.status, container.exit = "exited", { cause = "exit", code = 0, known = true, requested = false }
       end
       world:up()
       task.sleep(5)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# build.sh [--if-changed]: builds the key-value plugin with the newest go-plugin and with 1.6.x, and imports it into the
+# build.sh [--if-changed] [--binaries]: builds the key-value plugin with the newest go-plugin and with 1.6.x, and imports it into the
 # engine of DOCKER_HOST as images from scratch:
 #   gantry-demo-kv:latest       the newest that this Go builds
 #   gantry-test-kv:latest       the same
@@ -12,7 +12,7 @@
 #   gantry-test-bare:latest     the newest, in an image that names no program
 #   gantry-test-broken:latest   a program that is no plugin: says so on stderr and exits with code 3
 # An image is imported again only when its binary or recipe changed, so that image ids stay. --if-changed does not even
-# call Go where no source file changed. Binaries go to $GANTRY_CACHE (default: .cache of the repository).
+# call Go where no source file changed; --binaries asks no engine for anything. Binaries go to $GANTRY_CACHE (default: .cache of the repository).
 set -euo pipefail
 # shellcheck source=scripts/engine.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/engine.sh"
@@ -20,18 +20,21 @@ cd "$repository"
 cache=$(realpath -m "${GANTRY_CACHE:-$cache}")
 
 if_changed=
-case ${1:-} in
-  '') ;;
-  --if-changed) if_changed=1 ;;
-  *) die "unknown argument '$1'; usage: build.sh [--if-changed]" ;;
-esac
+binaries=
+for argument; do
+  case $argument in
+    --if-changed) if_changed=1 ;;
+    --binaries) binaries=1 ;;
+    *) die "unknown argument '$argument'; usage: build.sh [--if-changed] [--binaries]" ;;
+  esac
+done
 # shellcheck source=tests/plugins/go.sh
 . tests/plugins/go.sh
 
 # shellcheck source=tests/plugins/images.sh
 . tests/plugins/images.sh
 
-engine_answers || die "no engine answers at ${DOCKER_HOST:-unix://$engine_socket}"
+[ -n "$binaries" ] || engine_answers || die "no engine answers at ${DOCKER_HOST:-unix://$engine_socket}"
 mkdir -p "$cache"
 exec 9>"$cache/plugins.lock"
 flock 9
@@ -41,10 +44,12 @@ for version in 1.6 1.8; do
   module_file=go-$version.mod
   [ -e "tests/plugins/kv/$module_file" ] || module_file=go.mod
   build_go tests/plugins/kv "$module_file" "$cache/kv/kv-$version" || continue
-  import "gantry-test-kv:$version" "$cache/kv/kv-$version" 'ENTRYPOINT ["/kv"]'
+  [ -n "$binaries" ] || import "gantry-test-kv:$version" "$cache/kv/kv-$version" 'ENTRYPOINT ["/kv"]'
   newest=$version
 done
 [ -n "$newest" ] || die "no plugin was built"
+ln -sf "kv-$newest" "$cache/kv/kv"
+[ -z "$binaries" ] || exit 0
 
 name_also "gantry-test-kv:$newest" gantry-demo-kv:latest
 name_also "gantry-test-kv:$newest" gantry-test-kv:latest

@@ -8,3 +8,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 luacheck --quiet --no-color lua policies tests docs
 find lua policies -name '*.lua' -exec lua5.4 tests/static/json_answers.lua {} +
 find lua/gantry -name '*.lua' -exec lua5.4 tests/static/order.lua {} +
+find lua/gantry -name '*.lua' -exec lua5.4 tests/static/engine_words.lua {} +

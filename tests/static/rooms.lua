@@ -19,6 +19,7 @@ return {
   { name = "engine", purpose = "container engines: their API, their kinds, and what a container is asked for" },
   { name = "place", purpose = "where gantry keeps things on this machine, and whose they are" },
   { name = "plugin", purpose = "one generation of one plugin: launch, attach, calls, end, and what a killed one left" },
+  { name = "pod", purpose = "a policy as a sidecar in a Kubernetes pod: what of it a pod can say" },
   { name = "supervisor", purpose = "keeps many plugins as their policies say, across its own death" },
   { name = "testing", purpose = "policies tried by tests: a made-up ctx, ends under a virtual clock, expectations" },
   { name = "doctor", purpose = "what is wrong with this machine, an engine or a policy, and the remedy" },
@@ -27,8 +28,12 @@ return {
   { name = "hosts", purpose = "gantry in other event loops", flat = { "gantry.luv", "gantry.cqueues" },
     flat_only = true },
   { name = "text", purpose = "what people read: progress, reports, tables, exit codes, documentation" },
+  { name = "top",
+    purpose = "one live screen of what is supervised: its model, its drawing, its keys, and who feeds it" },
   { name = "repl", purpose = "a session: Lua typed piece by piece, with its console, completion and help",
     flat = { "gantry.repl" } },
+  { name = "handover", purpose = "a container handed to the process that a go-plugin host holds: its environment, its "
+    .. "connections, what is said" },
   { name = "exec", purpose = "a plugin's stand-in under a host that knows nothing of gantry", face = true },
   { name = "cli", purpose = "the verbs of the command line, one file each", face = true },
 }

@@ -2,7 +2,7 @@
 --
 --- fuzz/lua/engine_answer.lua: any body as a successful answer of an engine, of each shape that is read.
 
-local answer = require "gantry.engine.answer"
+local answer = require "gantry.engine.docker.answer"
 local errors = require "gantry.base.errors"
 
 local names = {}
