@@ -17,5 +17,5 @@ build = {
   build_command = "cmake -S . -B build.luarocks -DBUILD_TESTING=OFF && "
     .. "cmake --build build.luarocks --target gantry_modules --parallel 2",
   install_command = "mkdir -p '$(LUADIR)' '$(LIBDIR)' && cp -R lua/gantry '$(LUADIR)/' && "
-    .. "cp -R build.luarocks/lib/gantry '$(LIBDIR)/'",
+    .. "cp -R build.luarocks/lib/gantry '$(LIBDIR)/' && cp build.luarocks/libexec/gantry/gantry-* '$(LIBDIR)/gantry/'",
 }

@@ -14,11 +14,13 @@ sudo=() # what to put before a command that must run as root
 
 # shellcheck disable=SC2034 # the commands use both lists
 build_packages=(cmake ninja-build pkgconf gcc libc6-dev liblua5.4-dev lua5.4 lua-cjson lua-argparse
-  libcurl4-openssl-dev libnghttp2-dev libssl-dev libreadline-dev libmicrohttpd-dev curl ca-certificates)
+  libcurl4-openssl-dev libnghttp2-dev libssl-dev libreadline-dev libncurses-dev libmicrohttpd-dev libarchive-dev curl
+  ca-certificates musl-tools)
 # shellcheck disable=SC2034
 test_packages=(libacl1-dev libcmocka-dev valgrind clang-tidy clang-format lua-busted lua-check lua-luv lua-cqueues
   lua-http shellcheck acl ccache jq openssl python3-minimal lua5.1 lua5.3 luajit wrk tmux groff-base luarocks make
-  docker-registry apache2-utils dpkg-dev zsh fish prometheus chromium chromium-driver)
+  docker-registry apache2-utils dpkg-dev skopeo busybox-static zstd zsh fish prometheus chromium chromium-driver
+  crun runc runsc slirp4netns passt)
 
 say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 

@@ -60,19 +60,26 @@ refuse_without_permission() {
       "sudo usermod -aG $(stat -c %G "$engine_socket") $(id -un)"
 }
 
-# Leaves an engine that answers, and DOCKER_HOST set where that is not the default one.
-need_engine() {
+# Whether an engine answers; leaves DOCKER_HOST set where that is not the default one.
+find_engine() {
   local socket user_directory=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
   if [ -n "${DOCKER_HOST:-}" ]; then
-    engine_answers || die "no engine answers at DOCKER_HOST=$DOCKER_HOST; start it, or unset DOCKER_HOST"
+    engine_answers
     return
   fi
   for socket in "$engine_socket" "$user_directory"/{docker,podman/podman}.sock /run/podman/podman.sock; do
     if [ -S "$socket" ] && DOCKER_HOST=unix://$socket engine_answers; then
       [ "$socket" = "$engine_socket" ] || export DOCKER_HOST=unix://$socket
-      return
+      return 0
     fi
   done
+  return 1
+}
+
+# Leaves an engine that answers, as find_engine does.
+need_engine() {
+  find_engine && return
+  [ -z "${DOCKER_HOST:-}" ] || die "no engine answers at DOCKER_HOST=$DOCKER_HOST; start it, or unset DOCKER_HOST"
   refuse_without_permission
   may_be_root || die "no engine answers; as root, run: apt-get install docker.io && systemctl start docker"
   install_packages docker.io

@@ -3,6 +3,7 @@
  * main.c: the executable: a Lua state, gantry's own modules found beside it, and a call of gantry.cli. All else is Lua,
  * but for `gantry exec`: what a host holds there has no Lua state (src/face). */
 #include "bytecode/lua_searcher.h"
+#include "core/system/arena.h"
 #include "face/exec.h"
 #include "face/host_command.h"
 #include "face/lua_face.h"
@@ -156,6 +157,7 @@ struct program {
     const char *module;
     int first;
     struct gantry_launcher *launcher; /* in the launcher's process alone */
+    bool brief;                       /* has nothing to close at its end, and uses little memory until then */
 };
 
 /* Returns the exit status. A want of memory has no code of its own once it went through require. */
@@ -180,14 +182,22 @@ static void *leave_memory(void *data, void *block, size_t size, size_t wanted)
     return wanted > 0 ? realloc(block, wanted) : NULL;
 }
 
+/* More than a launch uses with its collector stopped. */
+#define BRIEF_MEMORY ((size_t)4 << 20)
+
 static int run_program(const struct program *program, int argc, char **argv)
 {
+    static struct gantry_arena arena;
     lua_State *L = luaL_newstate();
     int status;
 
     if (L == NULL || !lua_checkstack(L, argc + LUA_MINSTACK)) {
         fputs("gantry: out of memory\n", stderr);
         return 71;
+    }
+    if (program->brief) {
+        gantry_arena_open(&arena, BRIEF_MEMORY);
+        lua_setallocf(L, gantry_arena_allocate, &arena);
     }
     lua_pushcfunction(L, main_traceback);
     if (program->launcher != NULL)
@@ -200,7 +210,7 @@ static int run_program(const struct program *program, int argc, char **argv)
         status = (int)lua_tointeger(L, -1);
     else
         status = report_fault(program, lua_tostring(L, -1));
-    if (program->launcher != NULL)
+    if (program->brief)
         _exit(status); /* nothing of it outlives the process, and a host does not wait long */
     lua_setallocf(L, leave_memory, NULL);
     lua_close(L);
@@ -294,15 +304,15 @@ int main(int argc, char **argv)
         status = gantry_exec(argv, &launcher);
         if (status != GANTRY_EXEC_LAUNCHER)
             return status;
-        program = (struct program){.module = "gantry.exec.launcher", .first = 2, .launcher = &launcher};
+        program = (struct program){.module = "gantry.exec.launcher", .first = 2, .launcher = &launcher, .brief = true};
     } else if (gantry_exec_returns(argc, argv, &launcher)) {
-        program = (struct program){.module = "gantry.exec.returner", .first = 4, .launcher = &launcher};
+        program = (struct program){.module = "gantry.exec.returner", .first = 4, .launcher = &launcher, .brief = true};
     } else if (gantry_host_command_wanted(argc, argv)) {
         return gantry_host_command(argv);
     } else if (argc == 2 && strcmp(argv[1], POLICY_CHILD) == 0) {
         program = (struct program){.module = "gantry.policy.child", .first = 2};
     } else if (argc == 2 + GANTRY_EXEC_CLEANER_ARGUMENTS && strcmp(argv[1], GANTRY_EXEC_CLEANER) == 0) {
-        program = (struct program){.module = "gantry.exec.cleaner", .first = 2};
+        program = (struct program){.module = "gantry.exec.cleaner", .first = 2, .brief = true};
     }
     keep_memory_private();
     if (program.first == 1)

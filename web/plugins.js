@@ -3,6 +3,7 @@
 // plugins.js: the table of the plugins. Rows are kept from one look to the next, and only what changed is touched.
 
 import { Graph, Readings } from "./graph.js";
+import { escaped } from "./server.js";
 import { bytes, duration, make, percent, put } from "./text.js";
 
 const GRAPH_WIDTH = 90, GRAPH_HEIGHT = 20;
@@ -50,7 +51,7 @@ class Row {
     const element = make(column.id === "name" ? "th" : "td", { class: "of-" + column.id });
     if (column.id === "name") element.setAttribute("scope", "row");
     if (column.number) element.classList.add("number");
-    const text = column.id === "name" ? make("a", { href: "#" + encodeURIComponent(this.name) }) : make("span");
+    const text = column.id === "name" ? make("a", { href: "#" + escaped(this.name) }) : make("span");
     if (column.id === "state") text.className = "state";
     element.append(text);
     const graph = column.values && new Graph(GRAPH_WIDTH, GRAPH_HEIGHT);

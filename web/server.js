@@ -9,8 +9,13 @@ export class Refusal extends Error {
   }
 }
 
+// A name as a part of an address: any text, also one that is no Unicode.
+export function escaped(name) {
+  return encodeURIComponent(name.toWellFormed());
+}
+
 export function pathOf(name, action) {
-  return "/v1/plugins/" + encodeURIComponent(name) + (action ? "/" + action : "");
+  return "/v1/plugins/" + escaped(name) + (action ? "/" + action : "");
 }
 
 async function answered(response) {

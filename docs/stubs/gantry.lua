@@ -9,6 +9,7 @@
 ---@field image string? The image; a registry with a port, a tag and a digest may be part of it.
 ---@field binary string? The plugin's own file, instead of an image: it runs in a container of that one file.
 ---@field libraries boolean? Gives a dynamic binary this machine's loader and libraries, read-only.
+---@field gate string? Under `exec`: folder of the gates of containers that run beside the host; its own is NAME.gate there.
 ---@field tag string? The image's tag; latest where neither this nor the image has one.
 ---@field sha256 string? Pin: the image's id or repository digest, or the SHA-256 of the binary, must be this.
 ---@field pull ("never"|"missing"|"always")? When the image is fetched from its registry: never, where the engine lacks it, or at each launch.
@@ -47,7 +48,7 @@
 ---@field hostname string? The container's own name; a part of its id where left out.
 ---@field dns string[]? Name servers, instead of the engine's.
 ---@field extra_hosts table<string, string>? Names that it knows beside those of DNS; "host-gateway" is the host, where the engine has that.
----@field networks string[]? Networks of the engine to join, else its default one; "host" is this machine's own, localhost too.
+---@field networks string[]? Networks to join, else the engine's default; "host": this machine's, localhost too. oci: "host", "user", "none".
 ---@field endpoints_config (table<string, { Aliases: string[]?, IPAMConfig: { IPv4Address: string?, IPv6Address: string?, LinkLocalIPs: string[]? }|string[]?, Links: string[]?, MacAddress: string?, DriverOpts: table<string, string>?, GwPriority: integer? }|string[]>)? Networks to join, each with endpoint settings as the engine's API names them.
 ---@field cookie ({ key: string, value: string }|string[])? The magic cookie: without the right one, plugins refuse to start.
 ---@field protocol_versions integer[]? Versions of the application's protocol that are accepted; the plugin picks the highest it knows.
@@ -62,6 +63,8 @@
 ---@field engine_timeout (string|number)? Time that the engine may be away before its plugin counts as ended: 60s; under `gantry up`, any.
 ---@field health ({ period: string|number?, timeout: string|number?, failures: integer? }|string[])? Checks of its health under `gantry up`; none where left out.
 ---@field after string[]? Plugins that must be ready before it starts under `gantry up`.
+---@field warm integer? Containers that wait for it under `gantry up`: a start takes one, as quick as a process.
+---@field standby boolean? Under `gantry up` a second process of it stands by, ready, and takes its place at once when it ends.
 ---@field restart (table|string|(fun(exit: table, history: table): string, table?))? What follows its end under `gantry up`: a strategy of gantry.restart or a function (exit, history).
 ---@field on_exit (function|string[])? Command run on the host after each end under `gantry up`, or a function that may return one.
 ---@field outlive_host boolean? Under `exec`: goes on when its host ends without closing it, for another host to reattach to.
@@ -77,6 +80,15 @@ local gantry = {}
 ---@return gantry.Plugin?
 ---@return gantry.Error?
 function gantry.launch(policy, options) end
+
+---Keeps containers of a policy's config waiting, made ahead: `pool:launch()` takes one, as quick as a process is
+---started, and another is made behind it by the loop's next steps. Hold it in a `<close>` variable, or end it with
+---`pool:close()`.
+---@param policy string|gantry.Policy|table path of a policy file, a loaded policy, or a table of config fields
+---@param options gantry.PoolOptions with the `size`
+---@return gantry.LaunchPool? pool
+---@return gantry.Error? err
+function gantry.pool(policy, options) end
 
 ---Attaches to a plugin that runs already, launched by gantry or by another go-plugin host in a container: the same
 ---object as a launch gives. It runs on when it is let go (`plugin:detach()`, or the end of a `<close>` variable).
@@ -111,7 +123,7 @@ function gantry.plan(policy, options) end
 
 ---The engine: found and connected at the first call without an address, and kept.
 ---@param url string? such as unix:///var/run/docker.sock
----@return gantry.Engine?
+---@return gantry.EngineClient?
 ---@return gantry.Error?
 function gantry.engine(url) end
 
@@ -120,7 +132,7 @@ function gantry.engine(url) end
 function gantry.loop() end
 
 ---@class gantry.LoadOptions
----@field engine gantry.Engine|string|nil client or address; the default engine where nil
+---@field engine gantry.EngineClient|string|nil client or address; the default engine where nil
 ---@field name string? instead of the policy's
 ---@field args string[]? for ctx.args
 ---@field verb string? for ctx.verb; "launch" where nil
@@ -136,10 +148,38 @@ local LoadOptions = {}
 local LaunchOptions = {}
 
 ---@class gantry.AttachOptions: gantry.PluginHandlers
----@field engine gantry.Engine|string|nil client or address; the default engine where nil
+---@field engine gantry.EngineClient|string|nil client or address; the default engine where nil
 ---@field environment table<string, string>? stands for the environment of the process
 ---@field protocol "netrpc"|nil where only the caller knows that the plugin speaks it
 local AttachOptions = {}
+
+---what handlers are told is of all its plugins
+---@class gantry.PoolOptions: gantry.LoadOptions, gantry.PluginHandlers
+---@field size integer so many wait
+---@field runtime_dir string? where the plugins' socket directories are made, instead of the usual place
+local PoolOptions = {}
+
+---@class gantry.LaunchPool
+local LaunchPool = {}
+
+---Launches a plugin: in a container that waits, where there is one; else as gantry.launch does. Each gets a name of its
+---own, such as kv-3fa2b1, and ends with this process, however that ends.
+---@param told gantry.PluginHandlers? of this plugin; those of the pool where nil
+---@return gantry.Plugin? plugin
+---@return gantry.Error? err as of gantry.launch
+function LaunchPool:launch(told) end
+
+---How many wait.
+---@return integer
+function LaunchPool:waiting() end
+
+---Waits until it is full, or cannot be.
+---@return boolean? full
+---@return gantry.Error? err why no more are made for now
+function LaunchPool:fill() end
+
+---Takes away what waits, and waits for that. Plugins that were launched run on. Closing twice is allowed.
+function LaunchPool:close() end
 
 ---Handlers must not wait. What one of them raises changes nothing for the plugin, nor for whoever steps the loop: it is
 ---noted in plugin.faults, and given to task.on_error, where that is set, as an error of code HANDLER_FAILED.
@@ -150,6 +190,7 @@ local PluginHandlers = {}
 
 ---Each is a call of on_event with the kind, and a table of these fields.
 ---@class gantry.PluginEvents
+---@field engine { text: string } which engine runs it, and why, where nobody named one and no daemon answers
 ---@field image { reference: string, id: string } the image is there and is the one that is pinned
 ---@field pulling { reference: string } the image is not there: its pull begins
 ---@field pull gantry.PullMessage the engine tells how far the pull is
@@ -160,6 +201,7 @@ local PluginHandlers = {}
 ---@field corpse { container: string, error: gantry.Error } the engine does not let a dead container be removed
 ---@field warning { text: string } something is not as it should be, and the launch goes on
 ---@field created { container: string } the container is made
+---@field taken { container: string, stood: boolean } a container that waited is taken for it, instead of one that is  made; stood: the plugin stood by in it
 ---@field started { container: string, seconds: number } it runs; how long making and starting it took
 ---@field ready { plugin: gantry.Plugin } the launch has ended well
 ---@field attached { plugin: gantry.Plugin } gantry.attach has ended well
@@ -182,7 +224,7 @@ local PullMessage = {}
 ---journal (`why`); else it is noted in supervised.faults, and given to task.on_error, where that is set.
 ---@class gantry.SuperviseOptions
 ---@field directory string of the policies: one file, one plugin
----@field engine gantry.Engine|string|nil client or address; the default engine where nil. It may come later
+---@field engine gantry.EngineClient|string|nil client or address; the default engine where nil. It may come later
 ---@field control string|false|nil path of the control socket, for gantry's other verbs; false for none; the usual one  where nil
 ---@field control_group string? a group whose members may control it
 ---@field control_descriptor integer? a socket that listens already, instead of the path
@@ -308,6 +350,8 @@ local SupervisorEvent = {}
 ---@field uptime number? seconds since it became ready
 ---@field next_start number? seconds until it is started again
 ---@field detail string? what it waits for, or why it is down
+---@field warm { size: integer, waiting: integer }? containers that wait for it: how many are to, and do
+---@field standby { size: integer, waiting: integer }? whether another one is to stand by, and does
 ---@field trouble string? what of the engine's holds it up
 ---@field corpses integer? dead containers that the engine does not let be removed
 ---@field last_exit table? cause, code, signal, error, limit, uptime, generation, requested, time, and text for people
@@ -360,7 +404,7 @@ local Config = {}
 ---@class gantry.Plugin
 ---@field name string
 ---@field config gantry.Config
----@field state "launching"|"ready"|"stopping"|"ended"
+---@field state "launching"|"waiting"|"standing"|"ready"|"stopping"|"ended" waiting, standing: see gantry.plugin.ahead
 ---@field container string? the engine's id
 ---@field address { network: string, string: string }? where hosts reach it
 ---@field protocol string? "grpc" or "netrpc"
@@ -497,31 +541,56 @@ function Stream:next() end
 ---Cancels the call unless it has ended. Closing twice is allowed.
 function Stream:close() end
 
----@class gantry.Engine
----@field kind "docker"|"podman"
----@field api string negotiated API version
----@field server string? the engine's own software name and version
-local Docker = {}
+---@class gantry.EngineClient
+---@field kind "docker"|"podman"|"oci"
+---@field api string? the version of its API that was agreed on, where it has one
+---@field server string? the engine's own software name and version, where it says so
+local Engine = {}
 
----What the engine is and has: version, runtimes, security options. Asked once, whoever waits for the answer.
----@return table? info as the engine gives it
----@return gantry.Error?
-function Docker:info() end
+---What the engine is and has: version, runtimes, what it does to its containers. Asked once, whoever waits for it.
+---@return gantry.EngineInfo? info
+---@return gantry.Error? err
+function Engine:info() end
 
 ---The engine as a policy sees it in ctx.engine.
----@return table? description kind, version, api, rootless, remapped (whether it maps users: userns-remap), selinux, apparmor, runtimes (name -> true), cgroup_version
----@return gantry.Error?
-function Docker:describe() end
+---@return table? description kind, version, api, rootless, remapped (whether it maps users: userns-remap), selinux, apparmor, runtimes (name -> true), default_runtime, cgroup_version
+---@return gantry.Error? err
+function Engine:describe() end
 
 ---All containers, running or not, that carry every one of these labels.
 ---@param labels table<string, string|true> true: whatever its value
 ---@param image string? only those of this image
----@return table[]? containers Id, Names, State, Labels, Created
----@return gantry.Error?
-function Docker:list(labels, image) end
+---@return gantry.ContainerSummary[]? containers
+---@return gantry.Error? err
+function Engine:list(labels, image) end
 
 ---Ends all that is in flight and drops the connections.
-function Docker:close() end
+function Engine:close() end
+
+---what an engine is and can do
+---@class gantry.EngineInfo
+---@field kind "docker"|"podman"|"oci"
+---@field version string? the engine's own; of oci the runtime's
+---@field runtimes table<string, { path: string?, arguments: string[]? }> by name
+---@field default_runtime string?
+---@field rootless boolean it runs as a user, who is root in its containers
+---@field selinux boolean it labels its containers and what they may open
+---@field apparmor boolean it gives its containers a profile
+---@field remapped { uid: integer?, gid: integer? }? users of its containers are others outside (userns-remap): root's  numbers there, as far as they are known
+---@field cgroup_version integer 1 or 2
+---@field cgroup_driver string? "none" where there are no limits
+---@field memory integer? bytes that its machine has
+local EngineInfo = {}
+
+---as list tells it
+---@class gantry.ContainerSummary
+---@field id string
+---@field name string?
+---@field image string?
+---@field labels table<string, string>
+---@field status string? created, running, paused, restarting, removing, exited or dead
+---@field created number? seconds since 1970
+local ContainerSummary = {}
 
 ---@class gantry.Error
 ---@field code string
@@ -549,6 +618,7 @@ function Error:wrap(context) end
 ---@field runtime string?
 ---@field container string? its id
 ---@field kept boolean? whether the container is still there
+---@field look string[]? of a kept one: lines for a shell that look at it, and that remove it
 ---@field working_dir string?
 ---@field user string?
 ---@field exit gantry.Exit?
@@ -581,7 +651,7 @@ local Context = {}
 local ContextHost = {}
 
 ---@class gantry.ContextEngine
----@field kind string docker or podman
+---@field kind string docker, podman or oci
 ---@field version string of the engine's software
 ---@field api string the version of its API that gantry speaks with it
 ---@field rootless boolean whether it runs without root

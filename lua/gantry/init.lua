@@ -33,7 +33,7 @@ local gantry = {
 
 ---The engine: found and connected at the first call without an address, and kept.
 ---@param url string? such as unix:///var/run/docker.sock
----@return gantry.Engine?, gantry.Error?
+---@return gantry.EngineClient?, gantry.Error?
 function gantry.engine(url)
   return engines.of(url)
 end
@@ -52,7 +52,7 @@ function gantry.loop()
 end
 
 ---@class gantry.LoadOptions
----@field engine gantry.Engine|string|nil client or address; the default engine where nil
+---@field engine gantry.EngineClient|string|nil client or address; the default engine where nil
 ---@field name string? instead of the policy's
 ---@field args string[]? for ctx.args
 ---@field verb string? for ctx.verb; "launch" where nil
@@ -76,7 +76,7 @@ end
 ---@field runtime_dir string? where the plugin's socket directory is made, instead of the usual place
 
 ---@class gantry.AttachOptions: gantry.PluginHandlers
----@field engine gantry.Engine|string|nil client or address; the default engine where nil
+---@field engine gantry.EngineClient|string|nil client or address; the default engine where nil
 ---@field environment table<string, string>? stands for the environment of the process
 ---@field protocol "netrpc"|nil where only the caller knows that the plugin speaks it
 
@@ -99,7 +99,7 @@ function gantry.load(path, options)
 end
 
 ---An engine that is not there, as `ctx` describes it.
----@return gantry.Engine? engine, gantry.Error? err
+---@return gantry.EngineClient? engine, gantry.Error? err
 local function absent_engine(options)
   local facts, err = context.settle(context.of(options, function() end), "plan", "plan")
   if not facts then return nil, err end
@@ -145,6 +145,24 @@ function gantry.launch(policy, options)
     runtime_dir = options.runtime_dir,
     environment = options.environment, on_event = options.on_event, on_output = options.on_output,
   })
+end
+
+---Keeps containers of a policy's config waiting, made ahead: `pool:launch()` takes one, as quick as a process is
+---started, and another is made behind it by the loop's next steps. Hold it in a `<close>` variable, or end it with
+---`pool:close()`.
+---@param policy string|gantry.Policy|table path of a policy file, a loaded policy, or a table of config fields
+---@param options gantry.PoolOptions with the `size`
+---@return gantry.LaunchPool? pool, gantry.Error? err
+function gantry.pool(policy, options)
+  if type(options) ~= "table" or math.type(options.size) ~= "integer" or options.size < 0 then
+    error("gantry.pool needs { size = N }, the number of containers that wait", 2)
+  end
+  given.check(options, given.POOL, "gantry.pool")
+  local loaded, err = policy_of(policy, options)
+  if not loaded then return nil, err end
+  local engine, unreachable = engines.of(options.engine)
+  if not engine then return nil, unreachable end
+  return require("gantry.library.pool").open(engine, loaded, options)
 end
 
 ---Attaches to a plugin that runs already, launched by gantry or by another go-plugin host in a container: the same

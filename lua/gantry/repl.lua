@@ -56,7 +56,7 @@ end
 
 -- ---- plugins ----
 
----@return gantry.Engine engine raises where none answers
+---@return gantry.EngineClient engine raises where none answers
 function Session:engine()
   if not self.found_engine then
     local engine, err = gantry.engine(self.options.engine)
@@ -249,19 +249,20 @@ function Session:kill()
   for plugin in pairs(self.plugins) do task.detach(plugin.stop, plugin, { at_once = true }) end
 end
 
----@return string such as "Docker 20.10.24 (API 1.41, runc, runsc)"
+---@return string such as "Docker 20.10.24 (API 1.41, runc, runsc)", or "runc 1.1.5, no daemon (crun, runc)"
 function Session:engine_text()
   local engine = self:engine()
   local info, err = engine:info()
   if not info then error(err, 0) end
   local runtimes = {}
-  for name in pairs(info.Runtimes or {}) do
+  for name in pairs(info.runtimes) do
     if not name:find("^io%.containerd") then runtimes[#runtimes + 1] = name end
   end
   table.sort(runtimes)
-  return ("%s %s (API %s%s)"):format(engine.kind:gsub("^%l", string.upper),
-    tostring(info.ServerVersion):match("^[%d.]+") or "", engine.api,
-    #runtimes > 0 and ", " .. table.concat(runtimes, ", ") or "")
+  if engine.api then table.insert(runtimes, 1, "API " .. engine.api) end
+  local name, version = engine.kind:gsub("^%l", string.upper), tostring(info.version):match "[%d.]*%d" or ""
+  if not engine.api then name, version = info.default_runtime, version .. ", no daemon" end
+  return ("%s %s (%s)"):format(name, version, table.concat(runtimes, ", "))
 end
 
 ---The first line of a session.

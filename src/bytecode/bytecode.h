@@ -35,8 +35,10 @@ const struct gantry_module *gantry_module_find(const char *name);
 /* Whether the executable that runs here is no longer the one at its path, as after an upgrade. */
 bool gantry_executable_is_replaced(void);
 
-/* Whether the module was compiled from what this file holds. False for a file that is not there or cannot be read; true
- * where this process has no descriptor left to look, since a module that is loaded late must not fail for that. */
+/* Whether the module was compiled from what this file holds: it is read only where it was changed after the
+ * executable, as by an edit or where it was installed so; of another the size tells. False for a file that is not there
+ * or cannot be read; true where this process has no descriptor left to look, since a module that is loaded late must
+ * not fail for that. */
 bool gantry_module_is_of(const struct gantry_module *module, const char *path);
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/files/copy.h"
 #include "core/files/durable.h"
 #include "core/files/files.h"
+#include "core/files/in_root.h"
 #include "lua/lua_file.h"
 #include "lua/lua_options.h"
 
@@ -148,6 +149,31 @@ static int read_bytes(lua_State *L, const char *path, int fd, size_t limit, stru
     return 0;
 }
 
+/* A descriptor that the collector closes, should something raise. [-0, +1, e] */
+static int *push_descriptor(lua_State *L)
+{
+    struct lock *opened = lua_newuserdatauv(L, sizeof *opened, 0);
+
+    opened->fd = -1;
+    luaL_setmetatable(L, LOCK);
+    return &opened->fd;
+}
+
+/* Pushes the first `limit` bytes of an open file, and what it is; closes it. [-0, +2, e] | [-0, +2] nil, err */
+static int push_content(lua_State *L, const char *path, int *fd, lua_Integer limit, const struct stat *status)
+{
+    struct gantry_error err;
+
+    if (!S_ISREG(status->st_mode))
+        lua_pushliteral(L, "");
+    else if (read_bytes(L, path, *fd, (size_t)limit, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    close(*fd);
+    *fd = -1;
+    lua_gantry_push_status(L, status);
+    return 2;
+}
+
 /* files.read(path, limit, no_links|nil) -> bytes, status | nil, err: the first `limit` bytes of a file, and what it is,
  * as system.stat says it; "" for what is no regular file. Nothing can be exchanged between the look and the reading. */
 static int files_read(lua_State *L)
@@ -155,24 +181,60 @@ static int files_read(lua_State *L)
     const char *path = lua_gantry_check_text(L, 1);
     lua_Integer limit = luaL_checkinteger(L, 2);
     int flags = lua_toboolean(L, 3) ? O_NOFOLLOW : 0;
-    struct lock *opened;
+    int *fd;
     struct stat status;
     struct gantry_error err;
 
     luaL_argcheck(L, limit >= 0, 2, "no number of bytes");
-    opened = lua_newuserdatauv(L, sizeof *opened, 0);
-    opened->fd = -1;
-    luaL_setmetatable(L, LOCK);
-    if (gantry_files_open(path, flags, &opened->fd, &status, &err) < 0)
+    fd = push_descriptor(L);
+    if (gantry_files_open(path, flags, fd, &status, &err) < 0)
         return lua_gantry_fail(L, &err);
-    if (!S_ISREG(status.st_mode))
-        lua_pushliteral(L, "");
-    else if (read_bytes(L, path, opened->fd, (size_t)limit, &err) < 0)
+    return push_content(L, path, fd, limit, &status);
+}
+
+/* files.read_in_root(root, path, limit) -> bytes, status | nil, err: as files.read, of an image: see in_root.h */
+static int files_read_in_root(lua_State *L)
+{
+    const char *root = lua_gantry_check_text(L, 1);
+    const char *path = lua_gantry_check_text(L, 2);
+    lua_Integer limit = luaL_checkinteger(L, 3);
+    int *fd;
+    struct stat status;
+    struct gantry_error err;
+
+    luaL_argcheck(L, limit >= 0, 3, "no number of bytes");
+    fd = push_descriptor(L);
+    if (gantry_in_root_open(root, path, fd, &status, &err) < 0)
         return lua_gantry_fail(L, &err);
-    close(opened->fd);
-    opened->fd = -1;
+    return push_content(L, path, fd, limit, &status);
+}
+
+/* files.stat_in_root(root, path) -> as system.stat | nil, err: see in_root.h */
+static int files_stat_in_root(lua_State *L)
+{
+    struct gantry_error err;
+    struct stat status;
+
+    if (gantry_in_root_stat(lua_gantry_check_text(L, 1), lua_gantry_check_text(L, 2), &status, &err) < 0)
+        return lua_gantry_fail(L, &err);
     lua_gantry_push_status(L, &status);
-    return 2;
+    return 1;
+}
+
+/* files.make_in_root(root, path, "directory"|"file", mode) -> whether it was made | nil, err: see in_root.h */
+static int files_make_in_root(lua_State *L)
+{
+    static const char *const kinds[] = {"directory", "file", NULL};
+    const char *root = lua_gantry_check_text(L, 1);
+    const char *path = lua_gantry_check_text(L, 2);
+    bool is_file = luaL_checkoption(L, 3, NULL, kinds) == 1;
+    struct gantry_error err;
+    int made = gantry_in_root_make(root, path, is_file, check_mode(L, 4, is_file ? 0644 : 0755), &err);
+
+    if (made < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushboolean(L, made);
+    return 1;
 }
 
 /* files.copy(from, to, { limit, mode, user, group }) -> status of the first | nil, err: see copy.h */
@@ -259,6 +321,9 @@ static const luaL_Reg functions[] = {{"make_directory", files_make_directory},
                                      {"list", files_list},
                                      {"open", lua_gantry_files_open},
                                      {"read", files_read},
+                                     {"read_in_root", files_read_in_root},
+                                     {"stat_in_root", files_stat_in_root},
+                                     {"make_in_root", files_make_in_root},
                                      {"replace", files_replace},
                                      {"create", files_create},
                                      {"copy", files_copy},

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 static int error_tostring(lua_State *L)
 {
@@ -66,6 +67,14 @@ void lua_gantry_push_status(lua_State *L, const struct stat *status)
     lua_setfield(L, -2, "size");
     lua_pushnumber(L, (lua_Number)status->st_mtim.tv_sec + (lua_Number)status->st_mtim.tv_nsec / 1e9);
     lua_setfield(L, -2, "mtime");
+    if (S_ISCHR(status->st_mode) || S_ISBLK(status->st_mode)) {
+        lua_pushstring(L, S_ISCHR(status->st_mode) ? "c" : "b");
+        lua_setfield(L, -2, "device");
+        lua_pushinteger(L, major(status->st_rdev));
+        lua_setfield(L, -2, "major");
+        lua_pushinteger(L, minor(status->st_rdev));
+        lua_setfield(L, -2, "minor");
+    }
 }
 
 int lua_gantry_check_descriptor(lua_State *L, int index)

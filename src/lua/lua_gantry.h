@@ -24,7 +24,7 @@ GANTRY_API void lua_gantry_push_error_metatable(lua_State *L);
 /* Pushes one error object: { code, message, os_error? } with the shared metatable. [-0, +1, e] */
 GANTRY_API void lua_gantry_push_error(lua_State *L, const struct gantry_error *err);
 
-/* Pushes what stat tells of a file: { type, mode, uid, gid, size, mtime }. [-0, +1, e] */
+/* Pushes what stat tells of a file: { type, mode, uid, gid, size, mtime }, and of a device more. [-0, +1, e] */
 void lua_gantry_push_status(lua_State *L, const struct stat *status);
 
 /* The descriptor at `index`; raises where the number can be none, which a cast would turn into another's. */
@@ -44,6 +44,9 @@ GANTRY_API int lua_gantry_open_handshake(lua_State *L);
 GANTRY_API int lua_gantry_open_socket_dir(lua_State *L);
 GANTRY_API int lua_gantry_open_group(lua_State *L);
 GANTRY_API int lua_gantry_open_process(lua_State *L);
+GANTRY_API int lua_gantry_open_channel(lua_State *L);
+GANTRY_API int lua_gantry_open_gate(lua_State *L);
+GANTRY_API int lua_gantry_open_monitor(lua_State *L);
 GANTRY_API int lua_gantry_open_signals(lua_State *L);
 struct gantry_signals;
 
@@ -68,5 +71,6 @@ GANTRY_API int luaopen_gantry_core_digest(lua_State *L);
 GANTRY_API int luaopen_gantry_core_grpc(lua_State *L);
 GANTRY_API int luaopen_gantry_core_http(lua_State *L);
 GANTRY_API int luaopen_gantry_core_line_editor(lua_State *L);
+GANTRY_API int luaopen_gantry_core_screen(lua_State *L);
 
 #endif

@@ -4,14 +4,17 @@
 #include "core/plugin/plugin_socket.h"
 #include "core/system/descriptor.h"
 #include "core/system/mounts.h"
+#include "core/system/own_program.h"
 #include "core/system/system.h"
 #include "lua/lua_gantry.h"
 
 #include <string.h>
 #include <unistd.h>
 
-/* system.stat(path) -> { type, mode, uid, gid, size, mtime } | nil, err. Follows links; `mode` holds the permission
- * bits alone, `mtime` seconds. */
+#define READ_SIZE 16384 /* of one call, on the stack */
+
+/* system.stat(path) -> { type, mode, uid, gid, size, mtime, device, major, minor } | nil, err. Follows links; `mode`
+ * holds the permission bits alone, `mtime` seconds; the last three are a device's, "c" or "b", and nil of all else. */
 static int system_stat(lua_State *L)
 {
     struct gantry_error err;
@@ -147,6 +150,18 @@ static int system_cpus(lua_State *L)
     return 1;
 }
 
+/* system.own_program(name) -> absolute path of a program that came with gantry | nil, err */
+static int system_own_program(lua_State *L)
+{
+    char path[PATH_MAX];
+    struct gantry_error err;
+
+    if (gantry_own_program(lua_gantry_check_text(L, 1), path, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushstring(L, path);
+    return 1;
+}
+
 /* system.memory() -> bytes of the machine's memory */
 static int system_memory(lua_State *L)
 {
@@ -237,6 +252,36 @@ static int system_socket_pair(lua_State *L)
     return 2;
 }
 
+/* system.pipe() -> fd, fd | nil, err: the end to read from, which never blocks, and the one to write to. */
+static int system_pipe(lua_State *L)
+{
+    struct gantry_error err;
+    int ends[2];
+
+    if (gantry_descriptor_pipe(ends, &err) < 0)
+        return lua_gantry_fail(L, &err);
+    lua_pushinteger(L, ends[0]);
+    lua_pushinteger(L, ends[1]);
+    return 2;
+}
+
+/* system.read(fd) -> bytes | false | nil, err: what is there, "" at the end; false where there is nothing yet. */
+static int system_read(lua_State *L)
+{
+    int fd = lua_gantry_check_descriptor(L, 1);
+    char bytes[READ_SIZE];
+    struct gantry_error err;
+    ssize_t got = gantry_descriptor_read(fd, bytes, sizeof bytes, &err);
+
+    if (got == -1)
+        return lua_gantry_fail(L, &err);
+    if (got == -2)
+        lua_pushboolean(L, 0);
+    else
+        lua_pushlstring(L, bytes, (size_t)got);
+    return 1;
+}
+
 /* system.trim_memory(): gives freed memory back to the system, where the C library can. */
 static int system_trim_memory(lua_State *L)
 {
@@ -270,6 +315,7 @@ static int system_close(lua_State *L)
 static const luaL_Reg functions[] = {
     {"stat", system_stat},
     {"real_path", system_real_path},
+    {"own_program", system_own_program},
     {"link_target", system_link_target},
     {"sees_same", system_sees_same},
     {"listener", system_listener},
@@ -289,6 +335,8 @@ static const luaL_Reg functions[] = {
     {"write", system_write},
     {"is_writable", system_is_writable},
     {"socket_pair", system_socket_pair},
+    {"pipe", system_pipe},
+    {"read", system_read},
     {"process", system_process},
     {"close", system_close},
     {"trim_memory", system_trim_memory},

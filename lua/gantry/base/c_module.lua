@@ -23,6 +23,7 @@ local PACKAGES <const> = {
   grpc = "libnghttp2-14 and libssl3",
   http = "libcurl4",
   line_editor = "libreadline8",
+  screen = "libncursesw6",
 }
 
 ---@param path string
@@ -44,7 +45,7 @@ local function tight_limit()
 end
 
 ---Loads gantry.core.NAME where it is not loaded yet.
----@param name "certificate"|"control"|"digest"|"grpc"|"http"|"line_editor"
+---@param name "certificate"|"control"|"digest"|"grpc"|"http"|"line_editor"|"screen"
 ---@return table? module
 ---@return gantry.Error? err LIBRARY_MISSING: the module, or a library that it needs, is not there; OUT_OF_MEMORY
 function c_module.load(name)

@@ -42,4 +42,21 @@ function machine.boot()
   return first_line "/proc/sys/kernel/random/boot_id" or ""
 end
 
+---The parent of a process, whatever that calls itself.
+---@param pid integer
+---@return integer? parent nil where the process is gone
+function machine.parent(pid)
+  local file <close> = io.open(("/proc/%d/stat"):format(pid))
+  local text = file and file:read "a" -- nothing where it goes meanwhile
+  return text and math.tointeger(tonumber(text:match "^.*%) %a (%d+)")) or nil
+end
+
+---What of the machine's memory can be had without swapping.
+---@return integer? bytes nil where the kernel does not say
+function machine.available_memory()
+  local file <close> = io.open "/proc/meminfo"
+  local kilobytes = file and file:read("a"):match "MemAvailable:%s*(%d+) kB"
+  return kilobytes and math.tointeger(tonumber(kilobytes)) * 1024
+end
+
 return machine

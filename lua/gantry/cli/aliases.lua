@@ -21,7 +21,7 @@ local UNIT <const> = "a policy in the directory of `gantry up` is enabled; `gant
 ---@type table<string, string>
 local aliases = {
   status = "`gantry ps` lists the plugins, `gantry why NAME` tells what happened to one",
-  list = PS, ls = PS, top = PS, stats = PS, plugins = PS, ["list-units"] = PS, ["is-active"] = PS, containers = PS,
+  list = PS, ls = PS, stats = PS, plugins = PS, ["list-units"] = PS, ["is-active"] = PS, containers = PS,
   show = INSPECT, describe = INSPECT, info = "`gantry doctor` tells of engine and machine",
   explain = "`gantry why NAME` tells what happened to a plugin",
   kill = STOP, pause = STOP, rm = REMOVE, remove = REMOVE, delete = REMOVE, destroy = REMOVE,

@@ -57,7 +57,7 @@ function VALUES.NAME(completion)
 end
 
 ---@param completion gantry.Completion
----@return gantry.Engine
+---@return gantry.EngineClient
 local function engine_of(completion)
   return assert(require("gantry").engine(completion.given["--engine"]))
 end
@@ -67,7 +67,7 @@ end
 local function running(completion)
   local label = require("gantry.engine.container").LABEL.plugin
   for _, one in ipairs(assert(engine_of(completion):list { [label] = true })) do
-    if one.State == "running" then completion:add(one.Labels[label], "runs in " .. one.Id:sub(1, 12)) end
+    if one.status == "running" then completion:add(one.labels[label], "runs in " .. one.id:sub(1, 12)) end
   end
 end
 
@@ -79,7 +79,7 @@ end
 VALUES["NAME|ID"] = function(completion)
   running(completion)
   for _, one in ipairs(assert(engine_of(completion):list {})) do
-    if one.State == "running" and #completion.current > 0 then completion:add(one.Id:sub(1, 12), one.Image) end
+    if one.status == "running" and #completion.current > 0 then completion:add(one.id:sub(1, 12), one.image) end
   end
 end
 
@@ -98,7 +98,7 @@ end
 ---The engines that the docker command knows, and the usual sockets that are there.
 function VALUES.URL(completion)
   local environment = core.system.environment()
-  for _, one in ipairs(require("gantry.engine.contexts").list(environment)) do
+  for _, one in ipairs(require("gantry.engine.endpoint").of_contexts(environment)) do
     completion:add(one.host, "docker context " .. one.name)
   end
   for _, url in ipairs(require("gantry.engine.endpoint").usual(environment)) do
@@ -108,6 +108,10 @@ end
 
 function VALUES.GROUP(completion)
   for line in io.lines "/etc/group" do completion:add(line:match "^[^:]*") end
+end
+
+function VALUES.COLUMN(completion)
+  for _, column in ipairs(require("gantry.text.plugin_columns").all) do completion:add(column.name, column.doc) end
 end
 
 function VALUES.HOST(completion)

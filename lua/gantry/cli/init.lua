@@ -27,6 +27,7 @@ local GROUPS = {
   { title = "Many plugins", verbs = {
     { "up", "keep the plugins of a directory of policies running" },
     { "ps", "list them" },
+    { "top", "watch them on one screen, and start, stop and restart them there" },
     { "start", "start some that were stopped" },
     { "stop", "stop some, until they are started again" },
     { "restart", "stop some and start them anew" },
@@ -43,7 +44,11 @@ local GROUPS = {
   } },
   { title = "This machine", verbs = {
     { "doctor", "look for what would stop a plugin here" },
+    { "image", "fetch, load, list and remove an engine's images" },
     { "gc", "remove what killed gantries left behind" },
+  } },
+  { title = "Other machines", verbs = {
+    { "export", "print policies as sidecars of a Kubernetes pod" },
   } },
   { title = "About", verbs = { { "version", "show the version" } } },
 }

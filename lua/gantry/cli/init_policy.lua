@@ -149,9 +149,9 @@ local function pin_image(arguments, facts)
   if facts.sha256 then return nil end
   local engine, err = gantry.engine(arguments.engine)
   if not engine then return err end
-  local found, missing = engine:inspect_image(facts.image)
+  local found, missing = engine:image(facts.image)
   if not found then return missing end
-  facts.sha256 = read("the image's id", values.sha256, found.Id)
+  facts.sha256 = read("the image's id", values.sha256, found.id)
 end
 
 ---Looks at the file as a launch does.

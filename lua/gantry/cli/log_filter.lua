@@ -4,6 +4,7 @@
 --- supervisor: an expression that takes long takes the time of who typed it.
 
 local hclog = require "gantry.base.hclog"
+local log_text = require "gantry.text.log_text"
 local output_options = require "gantry.cli.output_options"
 
 local log_filter = {}
@@ -38,13 +39,6 @@ function log_filter.configure(parser)
     :argname("RE"):convert(regex_of)
 end
 
----@param entry table of the stream
----@return gantry.LogLine as it is shown
-function log_filter.line(entry)
-  return { level = entry.level, module = entry.module, message = entry.level and entry.message or entry.line,
-    fields = entry.fields or {} }
-end
-
 ---How the lines of one plugin are chosen.
 ---@param arguments table
 ---@return integer tail how many of those that were kept
@@ -58,7 +52,7 @@ function log_filter.of(arguments)
     local rank = hclog.rank(level_of(entry)) -- also of what is not shown: a panic is many lines
     if since and entry.time and entry.time < since then return false end
     if not entry.generation then return true end -- says what is missing
-    return (not lowest or rank >= lowest) and (not regex or regex:matches(hclog.format(log_filter.line(entry))))
+    return (not lowest or rank >= lowest) and (not regex or regex:matches(hclog.format(log_text.entry(entry))))
   end
 end
 

@@ -23,7 +23,7 @@ local function show(arguments, name)
       between = before .. text.color:paint("dim", ("-- generation %d --"):format(entry.generation)) .. "\n"
     end
     generation = entry.generation or generation
-    return ("%s%s%s%s\n"):format(between, before, text:time(entry.time), text:line(log_filter.line(entry)))
+    return ("%s%s%s%s\n"):format(between, before, text:time(entry.time), text:line(log_text.entry(entry)))
   end
 end
 

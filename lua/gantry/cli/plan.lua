@@ -54,8 +54,8 @@ local function print_text(found)
   for _, change in ipairs(found.site or {}) do
     printable.write_stdout(("%s: %s\n"):format(found.name, site.describe(change)))
   end
-  printable.write_stdout(("%s: would create on %s (API %s), from %s\n"):format(found.name, found.engine, found.api,
-    source_of(found)))
+  printable.write_stdout(("%s: would create on %s%s, from %s\n"):format(found.name, found.engine,
+    found.api and (" (API %s)"):format(found.api) or "", source_of(found)))
   local lines = {}
   flatten(found.request, "", lines)
   local width = 0

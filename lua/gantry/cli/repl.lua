@@ -13,7 +13,7 @@ local STDIN <const>, STDOUT <const> = 0, 1
 local verb = {
   summary = "Try things out, line by line. What was launched ends with the session.",
   examples = "  gantry repl\n  gantry repl policies/demo.lua      # launched, and there as `demo`\n"
-    .. "  gantry repl < script.lua\n  gantry -e 'print(engine:info().ServerVersion)'",
+    .. "  gantry repl < script.lua\n  gantry -e 'print(engine:info().version)'",
 }
 
 function verb.configure(parser)

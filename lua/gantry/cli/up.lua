@@ -8,6 +8,7 @@ local errors = require "gantry.base.errors"
 local exit_codes = require "gantry.text.exit_codes"
 local gantry = require "gantry"
 local hclog = require "gantry.base.hclog"
+local host_server = require("gantry.base.later") "gantry.handover.serve"
 local json = require "gantry.json"
 local log_text = require "gantry.text.log_text"
 local memory_trim = require "gantry.cli.memory_trim"
@@ -54,6 +55,8 @@ function up.configure(parser)
   parser:option("--web-certificate", "The page's certificate in PEM, for an address that others reach.")
     :argname("FILE")
   parser:option("--web-key", "The key of that certificate in PEM."):argname("FILE")
+  parser:flag("--serve-hosts", "Launch nothing here: containers of policies with warm wait for go-plugin hosts, whose "
+    .. "gantry exec takes them.")
   output_options.timestamps(parser)
   policy_options.site(parser)
 end
@@ -128,7 +131,7 @@ function Up:supervise_options()
   return {
     directory = given.directory, state_dir = given.state, engine = given.engine, log_dir = given.log_dir,
     control = given.control, control_group = given.control_group, control_descriptor = self.manager:descriptor(),
-    web = self:web_options(),
+    web = self:web_options(), serve_hosts = given.serve_hosts,
     fault_point = os.getenv "GANTRY_FAULT_POINT",
     on_waiting = function(failure) self.manager:waiting("an engine: " .. failure.message) end,
     on_started = function()
@@ -144,6 +147,12 @@ function Up:supervise_options()
   }
 end
 
+---@return gantry.HostServer? server, gantry.Error? err
+function Up:serve_hosts()
+  if not self.options.serve_hosts then return nil end
+  return host_server.open(self.supervised.supervisor)
+end
+
 ---@return boolean? ok, gantry.Error? err
 function Up:main()
   local supervised, err = gantry.supervise(self:supervise_options())
@@ -154,6 +163,8 @@ function Up:main()
   supervised:tell("state", ("supervises %s, control socket %s"):format(supervised.directory,
     supervised.control or "handed over"))
   -- Whoever starts it is to have the link, not whoever follows its events.
+  local _ <close>, unserved = self:serve_hosts()
+  if unserved then return nil, unserved end
   if supervised.web then self:event { time = os.time(), kind = "web", text = supervised.web } end
   local signals <close>, deaf = core.signals.open(task.loop(), { "INT", "TERM", "HUP", "PIPE" },
     function(name) self:on_signal(name) end)

@@ -23,6 +23,7 @@ local word = types.string { one_line = true, check = function(text)
 end }
 
 -- As many processes as Linux can have; the highest number of a version, which plugins read as a Go int.
+local MOST_WARM <const> = 1000
 local MAX_PIDS <const>, MAX_VERSION <const>, LONGEST <const> = 1 << 22, (1 << 31) - 1, behaviour.LONGEST
 
 ---@type { title: string, fields: gantry.Field[] }[]
@@ -37,6 +38,9 @@ schema.groups = {
       doc = "The plugin's own file, instead of an image: it runs in a container of that one file." },
     { name = "libraries", type = types.boolean(), default = false, also = { "libs", "dynamic" },
       doc = "Gives a dynamic binary this machine's loader and libraries, read-only." },
+    { name = "gate", type = values.host_path, example = '"/gantry"',
+      doc = "Under `exec`: folder of the gates of containers that run beside the host; its own is NAME.gate there.",
+      also = { "gates" } },
     { name = "tag", type = values.tag, example = '"0.16.0"',
       doc = "The image's tag; latest where neither this nor the image has one.", also = { "version" } },
     { name = "sha256", type = values.sha256, example = '"sha256:9f2c..."', also = { "sha", "digest", "checksum" },
@@ -134,7 +138,8 @@ schema.groups = {
       doc = 'Names that it knows beside those of DNS; "host-gateway" is the host, where the engine has that.',
       also = { "add_host", "hosts" } },
     { name = "networks", type = network_values.networks, example = '{ "backend" }', also = { "network" },
-      doc = 'Networks of the engine to join, else its default one; "host" is this machine\'s own, localhost too.' },
+      doc = 'Networks to join, else the engine\'s default; "host": this machine\'s, localhost too. oci: "host", '
+        .. '"user", "none".' },
     { name = "endpoints_config", type = network_values.endpoints,
       example = '{ backend = { Aliases = { "kv" } } }',
       doc = "Networks to join, each with endpoint settings as the engine's API names them." },
@@ -172,6 +177,10 @@ schema.groups = {
     { name = "after", type = types.list(values.plugin_name, { text = "a list of plugins' names", unique = true }),
       example = '{ "db" }', also = { "depends_on", "requires" },
       doc = "Plugins that must be ready before it starts under `gantry up`." },
+    { name = "warm", type = types.integer { min = 0, max = MOST_WARM }, example = "2", also = { "pool" },
+      doc = "Containers that wait for it under `gantry up`: a start takes one, as quick as a process." },
+    { name = "standby", type = types.boolean(), default = false, also = { "hot_standby" },
+      doc = "Under `gantry up` a second process of it stands by, ready, and takes its place at once when it ends." },
     { name = "restart", type = behaviour.restart, example = 'restart.backoff { first = "100ms", max = "30s" }',
       doc = "What follows its end under `gantry up`: a strategy of gantry.restart or a function (exit, history)." },
     { name = "on_exit", type = behaviour.on_exit, example = '{ "/usr/local/bin/alert" }', also = { "on_stop" },

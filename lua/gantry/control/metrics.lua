@@ -42,6 +42,10 @@ local PER_PLUGIN = {
   { "gantry_plugin_calls_total", "counter", "Calls of the plugin that gantry's process made.", figure "calls" },
   { "gantry_plugin_call_failures_total", "counter", "Calls of those that ended with an error.",
     figure "calls_failed" },
+  { "gantry_plugin_warm_containers", "gauge", "Containers that wait for the plugin, where its policy has them.",
+    function(one) return one.pool and #one.pool.members end },
+  { "gantry_plugin_standby", "gauge", "Whether another process of the plugin stands by, where its policy has one.",
+    function(one) return one.standby and #one.standby.members end },
 }
 
 ---@type { [1]: string, [2]: string, [3]: string }[] name, help, field of gantry.Counts

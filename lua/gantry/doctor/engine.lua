@@ -3,21 +3,21 @@
 --- doctor/engine.lua: what the engine is, what its runtimes can, and what it ignores.
 
 local confinement = require "gantry.place.confinement"
-local hardening = require "gantry.engine.hardening"
 local runtimes = require "gantry.engine.runtimes"
 local system = require("gantry.core").system
 
 local engine_checks = {}
 
-local KINDS = { docker = "Docker", podman = "Podman" }
+local KINDS = { docker = "Docker", podman = "Podman", oci = "No daemon:" }
 
 ---@param self gantry.Examination
 local function tell_engine(self)
   local found, info = self.description, self.info
-  self:ok("engine", ("%s %s at %s, API %s, cgroup v%d (%s)%s"):format(KINDS[found.kind] or found.kind,
-    found.version or "?", self.engine.endpoint.name, found.api, found.cgroup_version, info.CgroupDriver or "?",
+  local api = found.api and ("API %s, "):format(found.api) or ""
+  self:ok("engine", ("%s %s at %s, %scgroup v%d (%s)%s"):format(KINDS[found.kind] or found.kind, found.version or "?",
+    self.engine.endpoint.name, api, found.cgroup_version, info.cgroup_driver or "?",
     found.rootless and ", rootless" or ""))
-  if not self.engine.endpoint.unix_socket then
+  if self.engine.endpoint.url and not self.engine.endpoint.unix_socket then
     self:warn("engine", ("%s is on TCP: plugins meet their hosts on Unix sockets"):format(self.engine.endpoint.name),
       "run gantry on the engine's own machine")
   end
@@ -25,7 +25,8 @@ end
 
 ---@param self gantry.Examination
 local function check_rootless(self)
-  if not self.description.rootless then return end
+  -- Where the caller is the plugin's user, there is nothing to share.
+  if not self.description.rootless or not self.engine.endpoint.unix_socket then return end
   local socket = self.engine.endpoint.unix_socket
   local status = socket and system.stat(socket)
   if status and status.uid ~= system.euid() then
@@ -39,7 +40,7 @@ end
 ---@param self gantry.Examination
 local function check_users(self)
   if not self.description.remapped then return end
-  local found = hardening.read(self.info).remapped
+  local found = self.info.remapped
   local wanted = self.policy and self.policy.config.userns_mode
   if wanted == "host" then
     return self:ok("userns", "the policy keeps its plugin's users out of the engine's mapping (userns-remap)")
@@ -71,7 +72,7 @@ end
 ---@param self gantry.Examination
 local function check_limits(self)
   local found, info = self.description, self.info
-  if not found.rootless or info.CgroupDriver ~= "none" then return end
+  if not found.rootless or info.cgroup_driver ~= "none" or not self.engine.capabilities.pids then return end
   self:warn("limits", "this rootless engine ignores memory, cpus and pids_limit without a word (no cgroup driver)",
     "use cgroup v2 with systemd's delegation, or a rootful engine, where limits matter")
 end
@@ -100,7 +101,7 @@ local function check_runtime(self, name, runtime)
   elseif problem then
     self:warn("runtimes", problem, remedy)
   end
-  local gvisor = runtimes.is_gvisor(name, runtime)
+  local gvisor = self.engine.endpoint.url and runtimes.is_gvisor(name, runtime)
   if gvisor and self.description.rootless and not runtimes.flag(runtime, "ignore-cgroups") then
     self:warn("runtimes", ("runtime '%s' cannot start on a rootless engine without --ignore-cgroups"):format(name),
       'add "--ignore-cgroups" to its runtimeArgs in ~/.config/docker/daemon.json')
@@ -110,33 +111,41 @@ end
 ---@param self gantry.Examination
 local function check_runtimes(self)
   local names = {}
-  for name in pairs(self.info.Runtimes or {}) do names[#names + 1] = name end
+  for name in pairs(self.info.runtimes) do names[#names + 1] = name end
   table.sort(names)
   self:ok("runtimes", ("%s; %s where the policy names none"):format(table.concat(names, ", "),
-    self.info.DefaultRuntime or "the engine's default"))
+    self.info.default_runtime or "the engine's default"))
   for _, name in ipairs(names) do
-    -- Podman lists every one that it has heard of, and uses one.
-    local used = self.description.kind ~= "podman" or name == self.info.DefaultRuntime
-    if used then check_runtime(self, name, self.info.Runtimes[name]) end
+    -- Who has one for all containers may list every one that it has heard of (Podman).
+    local used = self.engine.capabilities.runtimes or name == self.info.default_runtime
+    if used then check_runtime(self, name, self.info.runtimes[name]) end
   end
 end
 
 ---@param self gantry.Examination
-local function check_podman(self)
-  if self.description.kind ~= "podman" then return end
-  self:warn("podman", "Podman ignores a request's runtime: the one of its own configuration runs all containers",
+local function tell_findings(self)
+  for _, one in ipairs(self.engine:findings()) do self[one.level](self, one.topic, one.text, one.remedy) end
+end
+
+---@param self gantry.Examination
+local function check_choice(self)
+  if self.engine.capabilities.runtimes then return end
+  local kind = self.description.kind
+  self:warn(kind, ("%s ignores a request's runtime: the one of its own configuration runs all containers"):format(
+    KINDS[kind] or kind),
     "set the runtime in containers.conf, and leave it out of policies")
 end
 
 ---@param self gantry.Examination
 function engine_checks.run(self)
   tell_engine(self)
+  tell_findings(self)
   check_rootless(self)
   check_users(self)
   check_modules(self)
   check_limits(self)
   check_runtimes(self)
-  check_podman(self)
+  check_choice(self)
 end
 
 return engine_checks

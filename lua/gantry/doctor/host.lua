@@ -3,7 +3,6 @@
 --- doctor/host.lua: this machine: runtime directory, its path's length, its file system, whether the engine sees it,
 --- groups, state directory, libraries, and what killed gantries left.
 
-local answers = require "gantry.engine.answer"
 local c_module = require "gantry.base.c_module"
 local core = require "gantry.core"
 local corpses = require "gantry.supervisor.corpses"
@@ -63,27 +62,14 @@ local function check_private_tmp(self)
   end
 end
 
----@param self gantry.Examination
----@return string? image that is on the engine, for a container that is never started
-local function any_image(self)
-  local list = self.engine:call("GET", "/images/json", { action = "list images",
-    type = answers.types.images })
-  return list and list[1] and list[1].Id
-end
-
----Asks the engine for a container with the directory in it; the engine refuses what it cannot see.
+---Whether the engine sees the directory.
 ---@param self gantry.Examination
 ---@param directory string
 local function check_visible(self, directory)
-  local image = self.engine and self.engine.kind == "docker" and any_image(self)
-  if not image then return end
-  local name = PROBE .. "-" .. core.system.random(4)
-  local created, err = self.engine:create(name, { Image = image, Cmd = { "/none" },
-    HostConfig = { Mounts = { { Type = "bind", Source = directory, Target = directory } } } })
-  if created then
-    self.engine:remove(created.Id)
-    return self:ok("visibility", "the engine sees the runtime directory")
-  end
+  if not self.engine then return end
+  local sees, err = self.engine:sees_folder(directory)
+  if sees then return self:ok("visibility", "the engine sees the runtime directory") end
+  if not err then return end
   self:problem("visibility", err.message, ("the engine must run on this machine and see %s; where it has folders of "
     .. "its own, %s"):format(root_of(self), view.REMEDY))
 end

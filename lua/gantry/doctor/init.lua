@@ -21,7 +21,7 @@ local doctor = {}
 ---@field code string? of an error
 
 ---@class gantry.Examination what the checks share
----@field engine gantry.Engine? nil where none answers
+---@field engine gantry.EngineClient? nil where none answers
 ---@field info table? the engine's
 ---@field description table? the engine's, in short
 ---@field runtime_dir string

@@ -47,7 +47,7 @@ end
 ---@param self gantry.Examination
 local function check_limits(self)
   local config, found = self.policy.config, self.description
-  if not found or not found.rootless or self.info.CgroupDriver ~= "none" then return end
+  if not found or not found.rootless or self.info.cgroup_driver ~= "none" then return end
   for _, field in ipairs { "memory", "nano_cpus", "pids_limit" } do
     if config[field] then
       self:warn("limits", ("the engine will ignore the policy's %s"):format(field),

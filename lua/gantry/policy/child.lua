@@ -102,7 +102,8 @@ function verbs.load(request)
   local places = {}
   for i, fn in ipairs(functions) do places[i] = script.place(fn) end
   loaded[request.id] = { policy = policy, functions = functions }
-  return { fields = fields, places = places, place = policy.place, site = changes_of(policy), given = policy.given }
+  return { fields = fields, places = places, place = policy.place, site = changes_of(policy), given = policy.given,
+    takes_context = policy.takes_context }
 end
 
 ---@param request table

@@ -35,7 +35,7 @@ local context = {}
 ---@field machine_id string 32 hex digits: the machine's id, hashed; another one for each machine, and not the id itself
 
 ---@class gantry.ContextEngine
----@field kind string docker or podman
+---@field kind string docker, podman or oci
 ---@field version string of the engine's software
 ---@field api string the version of its API that gantry speaks with it
 ---@field rootless boolean whether it runs without root
@@ -107,7 +107,7 @@ local shape = record.new({
   field("host", record.new({ field("hostname", text), field("architecture", text), field("cpus", count),
     field("memory", count), field("uid", count), field("gid", count), field("groups", types.list(count)),
     field("machine_id", text) }, { text = "a table of facts about the host" })),
-  field("engine", record.new({ field("kind", types.enumeration { "docker", "podman" }), field("version", text),
+  field("engine", record.new({ field("kind", types.enumeration { "docker", "podman", "oci" }), field("version", text),
     field("api", text), field("rootless", types.boolean()), field("runtimes", runtimes),
     field("default_runtime", text), field("cgroup_version", count) }, { text = "a table of facts about the engine" })),
 }, { text = "a table of the fields of ctx" })
@@ -179,7 +179,7 @@ end
 ---What is told to policies of this process, machine and engine. Of the engine, how it is asked.
 ---@param options { args: string[]?, verb: string?, name: string?, environment: table<string, string>?,
 --- ctx: string|table|nil } ctx: facts that stand in for the real ones, or the file that has them
----@param connect fun(): gantry.Engine?, gantry.Error?
+---@param connect fun(): gantry.EngineClient?, gantry.Error?
 ---@return table facts for gantry.policy
 function context.of(options, connect)
   local facts = { name = options.name, args = options.args, verb = options.verb, host = host,

@@ -6,7 +6,8 @@
 
 local config = require "gantry.config"
 local context = require "gantry.policy.context"
-local changes = require "gantry.restart.changes"
+local later = require "gantry.base.later"
+local changes = later "gantry.restart.changes"
 local deep_copy = require "gantry.base.deep_copy"
 local errors = require "gantry.base.errors"
 local loader = require "gantry.policy.loader"
@@ -14,7 +15,7 @@ local merge = require "gantry.config.merge"
 local policy_limits = require "gantry.config.policy_limits"
 local relative = require "gantry.config.relative"
 local schema = require "gantry.config.schema"
-local script = require "gantry.restart.script"
+local script = later "gantry.restart.script"
 local shipped = require "gantry.base.shipped"
 local site = require "gantry.policy.site"
 local words = require "gantry.base.words"
@@ -85,6 +86,7 @@ local function evaluate(self, ctx)
   if not ok then return nil, value end
   local from = "it"
   if type(value) == "function" then
+    self.takes_context = true
     ok, value = self:call(value, ctx)
     if not ok then return nil, value end
     from = "its function"
@@ -204,6 +206,7 @@ local function attempt(self, path, name)
   given.name = names_itself and given.name or nil
   return setmetatable({ name = settled.name, path = path, config = settled, loader = own, site = made, given = given,
     fields = self.rule and settled or fields, rule = self.rule, attempt = self,
+    takes_context = own.takes_context or self.rule ~= nil,
     place = settled.restart ~= nil and place_of_restart(own) or nil }, Policy)
 end
 

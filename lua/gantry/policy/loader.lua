@@ -3,7 +3,8 @@
 --- policy/loader.lua: the files of one policy: itself and the modules that it requires, all with the same globals. It
 --- runs them within bounds, and says of a failure in which file and line it is.
 
-local api = require "gantry.policy.api"
+local later = require "gantry.base.later"
+local api = later "gantry.policy.api"
 local core = require "gantry.core"
 local environment = require "gantry.policy.environment"
 local errors = require "gantry.base.errors"

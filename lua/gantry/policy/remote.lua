@@ -28,6 +28,7 @@ local LONGEST_MESSAGE <const>, MOST_FINDINGS <const> = 4096, 100
 ---@field context table facts for ctx; without the engine, until the policy looks at it
 ---@field site_place gantry.SitePlace
 ---@field site gantry.SiteChange[]? what the site policy changed, where there is one
+---@field takes_context boolean whether it may be another one for another caller
 ---@field given table<string, string> file and line of each field that the policy, or what it builds on, gave
 local Remote = {}
 Remote.__index = Remote
@@ -179,7 +180,7 @@ function remote.load(evaluator, path, given)
     return nil, errors.new("POLICY_RESULT", ("%s: its process gave no config: %s"):format(path, reason)), self.seen
   end
   self.config, self.name, self.site = found, found.name, site_changes(answer)
-  self.given = given_fields(answer)
+  self.given, self.takes_context = given_fields(answer), answer.takes_context == true
   return self, nil, self.seen
 end
 

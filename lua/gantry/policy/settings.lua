@@ -34,7 +34,13 @@ settings.fields = {
   { name = "engine", type = text, doc = "The engine's address, as of `--engine`." },
   { name = "site", type = path, doc = "The site policy." },
   { name = "runtime_dir", type = path, doc = "The folder of the plugins' sockets and of the control socket." },
+  { name = "gates", type = path, doc = "The folder of gates, as a policy's `gate` names it." },
   { name = "state_dir", type = path, doc = "The folder of what must outlive a gantry that is killed." },
+  { name = "image_dir", type = path, doc = "The folder of the images that no daemon keeps." },
+  { name = "image_size", type = types.size { min = 1 },
+    doc = "How much one image may bring where no daemon unpacks it: `64GiB`." },
+  { name = "image_entries", type = types.integer { min = 1 },
+    doc = "How many files and folders it may have: 1000000." },
   { name = "control", type = path, doc = "The control socket of `gantry up`." },
   { name = "control_group", type = text, doc = "A group whose members may control `gantry up`." },
   { name = "log_format", type = types.enumeration { "text", "json" },
@@ -127,7 +133,9 @@ local function of_environment(field, environment)
   if field.type.kind == "boolean" then
     if written == "true" or written == "1" then return true end
     if written == "false" or written == "0" then return false end
-  elseif field.type.kind ~= "enumeration" then
+  elseif field.type.kind == "integer" then
+    written = tonumber(written) or written
+  elseif field.type.kind ~= "enumeration" and field.type.kind ~= "size" then
     return written
   end
   local value, finding = types.first_finding(field.type, written, field.variable)

@@ -6,7 +6,8 @@
 
 local config = require "gantry.config"
 local core = require "gantry.core"
-local data = require "gantry.policy.data"
+local later = require "gantry.base.later"
+local data = later "gantry.policy.data"
 local deep_copy = require "gantry.base.deep_copy"
 local errors = require "gantry.base.errors"
 local json = require "gantry.json"

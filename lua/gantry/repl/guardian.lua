@@ -4,11 +4,14 @@
 --- is this program again, in a session of its own, told of each plugin before its launch and after its end. The end of
 --- the pipe is the end of the REPL.
 
+local claims = require "gantry.plugin.claims"
 local core = require "gantry.core"
 local engines = require "gantry.engine"
 local json = require "gantry.json"
 local leftovers = require "gantry.plugin.leftovers"
+local ownership = require "gantry.place.ownership"
 local retry = require "gantry.task.retry"
+local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
 
 -- What the command is called with to be the guardian; no verb that people see.
@@ -73,19 +76,20 @@ local function listen()
   return guarded
 end
 
----Takes away one plugin, unless a living process holds its directory.
+---Takes away one plugin, unless a living process holds its directory, or it is another's to take over: a launch that
+---was refused for that leaves both as they are.
 local function take_away(one)
-  local directory = core.socket_dir.make(one.root, one.name)
+  local path = one.root .. "/" .. one.name
+  local directory = ownership.lock(path)
   if not directory then return end
   local engine = retry.until_result(ENGINE_TIMEOUT, function() return engines.connect { url = one.engine } or nil end)
-  if engine then
-    -- The engine may still be making it: look until one was found, but not for long.
-    retry.until_result(MAKING_TIMEOUT, function()
-      local result = leftovers.remove(engine, one.name, one.root .. "/" .. one.name)
-      return result and #result.removed > 0 or nil
-    end)
-  end
-  directory:remove()
+  if not engine or not claims.check(engine, one.name, path, {}) then return directory:close() end
+  -- The engine may still be making it: look until one was found, but not for long.
+  retry.until_result(MAKING_TIMEOUT, function()
+    local result = leftovers.remove(engine, one.name, path)
+    return result and #result.removed > 0 or nil
+  end)
+  socket_directory.remove(directory)
 end
 
 ---@return integer exit_code

@@ -29,6 +29,14 @@ function log_text.new(descriptor, timestamps)
     timestamps = timestamps }, LogText)
 end
 
+---A line of output, as the control socket tells of it, as it is shown.
+---@param entry { line: string, level: string?, module: string?, message: string?, fields: table? }
+---@return gantry.LogLine
+function log_text.entry(entry)
+  return { level = entry.level, module = entry.module, message = entry.level and entry.message or entry.line,
+    fields = entry.fields or {} }
+end
+
 ---@param time integer seconds since 1970
 ---@return string as files of output and `docker logs -t` have it, in UTC
 function log_text.timestamp(time)

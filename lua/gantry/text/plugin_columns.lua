@@ -96,6 +96,12 @@ plugin_columns.all = {
   number("pids", figure "pids", whole, "processes and threads"),
   number("handshake", figure "handshake_seconds", units.format_seconds, "launch to handshake of the last start"),
   number("start", figure "ready_seconds", units.format_seconds, "launch to ready of the last start"),
+  { name = "warm", doc = "containers that wait for it, of how many", text = function(plugin)
+    return plugin.warm and ("%d/%d"):format(plugin.warm.waiting, plugin.warm.size)
+  end, key = function(plugin) return plugin.warm and plugin.warm.waiting end },
+  { name = "standby", doc = "whether another one stands by", text = function(plugin)
+    return plugin.standby and (plugin.standby.waiting > 0 and "yes" or "no")
+  end },
   number("restarts", function(plugin) return plugin.restarts end, whole,
     "automatic restarts since somebody last started it"),
   { name = "causes", doc = "all restarts by cause", text = function(plugin)

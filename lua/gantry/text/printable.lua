@@ -31,14 +31,34 @@ local function valid_utf8(text)
   return from == 1 and text or table.concat(pieces) .. text:sub(from)
 end
 
----Text without what a terminal acts on, but for tabs and newlines: control characters, U+0080 to U+009F among them, and
----bytes that are no UTF-8 become \xNN.
+-- What is not seen, or has what is seen stand elsewhere: marks of direction, what has no width, tags; in bytes.
+-- None of the first bytes stands inside of a character. The page of gantry up has the same list, in web/text.js.
+local UNSEEN <const> = { "\xc2\xad", "\xd8\x9c", "\xe1\xa0\x8e", "\xe2\x80[\x8b-\x8f\xa8-\xae]",
+  "\xe2\x81[\xa0-\xaf]", "\xef\xbb\xbf", "\xef\xbf[\xb9-\xbb]", "\xf3\xa0[\x80\x81][\x80-\xbf]" }
+
+---@param character string
+---@return string
+local function by_code(character)
+  return ("\\u{%x}"):format(utf8.codepoint(character))
+end
+
+---Shows what could hide or reorder the text around it.
+---@param text string UTF-8
+---@return string
+local function seen(text)
+  if not text:find "[\xc2\xd8\xe1\xe2\xef\xf3]" then return text end
+  for _, pattern in ipairs(UNSEEN) do text = text:gsub(pattern, by_code) end
+  return text
+end
+
+---Text without what a terminal acts on, but for tabs and newlines: control characters, U+0080 to U+009F among them,
+---and bytes that are no UTF-8 become \xNN, marks of direction and what has no width \u{NNNN}.
 ---@param text string
 ---@return string
 function printable.text(text)
   if not text:find("[^\t\n\32-\126]") then return text end
   -- In UTF-8 C2 begins a character and is never inside one.
-  return valid_utf8((text:gsub("[^\t\n\32-\126\128-\255]", in_hex):gsub("\xc2[\x80-\x9f]", in_hex)))
+  return seen(valid_utf8((text:gsub("[^\t\n\32-\126\128-\255]", in_hex):gsub("\xc2[\x80-\x9f]", in_hex))))
 end
 
 ---@param text string

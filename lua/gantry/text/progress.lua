@@ -2,6 +2,7 @@
 --
 --- text/progress.lua: a plugin's progress and log as text: every line begins with the plugin's name.
 
+local diagnosis = require "gantry.plugin.diagnosis"
 local exit = require "gantry.plugin.exit"
 local hclog = require "gantry.base.hclog"
 local line_splitter = require "gantry.base.line_splitter"
@@ -16,6 +17,7 @@ local function short(id)
 end
 
 local TEXT = {
+  engine = function(fields) return fields.text end,
   image = function(fields) return ("image %s present (%s…)"):format(fields.reference, fields.id:sub(1, 19)) end,
   loading = function(fields) return ("loading binary %s into the engine"):format(fields.path) end,
   binary = function(fields)
@@ -44,9 +46,7 @@ local TEXT = {
   reattached = function() return "the engine is back, output attached again" end,
   kept = function(fields)
     local found = fields.diagnosis
-    local id = short(found.container)
-    local text = ("container %s is kept: `docker inspect %s`, then `docker rm %s` or `gantry gc --kept`"):format(id, id,
-      id)
+    local text = diagnosis.kept_text(found)
     return found.by_hand and text .. "\nby hand: " .. found.by_hand or text
   end,
   exit = function(fields)

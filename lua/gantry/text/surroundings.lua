@@ -25,10 +25,14 @@ surroundings.variables = {
   { names = "RUNTIME_DIRECTORY", text = "The folder that systemd makes for a service: the place of sockets where the "
     .. "user has no other." },
   { names = "XDG_STATE_HOME", text = "The folder of the user's state, instead of `~/.local/state`." },
+  { names = "XDG_DATA_HOME", text = "The folder of the user's data, instead of `~/.local/share`." },
   { names = "XDG_CONFIG_HOME", text = "The folder of the user's settings, instead of `~/.config`." },
+  { names = "PATH", text = "Where skopeo is looked for, which fetches images where no daemon does." },
   { names = "HOME", text = "What `~` stands for." },
   { names = "TMPDIR", text = "Where temporary files are shared with a plugin (`share_tmp`)." },
-  { names = "NO_COLOR, TERM", text = "No color where `NO_COLOR` is set, or `TERM` is `dumb`." },
+  { names = "NO_COLOR, TERM", text = "No color where `NO_COLOR` is set, or `TERM` is `dumb`; `TERM` also names the "
+    .. "terminal that `gantry top` draws on." },
+  { names = "LC_ALL, LC_CTYPE, LANG", text = "Whether the terminal of `gantry top` shows UTF-8." },
   { names = "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_FDS, LISTEN_PID", text = "What systemd tells a "
     .. "service, for `gantry up`." },
   { names = "PLUGIN_PROTOCOL_VERSIONS, PLUGIN_MIN_PORT, PLUGIN_MAX_PORT, PLUGIN_CLIENT_CERT, PLUGIN_MULTIPLEX_GRPC, "
@@ -61,6 +65,9 @@ surroundings.paths = {
     .. "`state_dir` names another: for root, for users, and for users without a HOME." },
   { names = "up, up/.control, launches", text = "In the state directory: what `gantry up` keeps, the path of its "
     .. "control socket, by which it is found from another login or cron, and the containers that were made." },
+  { names = "/var/lib/gantry/oci, $XDG_DATA_HOME/gantry/oci, ~/.local/share/gantry/oci, /var/tmp/gantry-UID/oci",
+    text = "Images that no daemon keeps, unless `image_dir` names another folder: for root, for users, and for users "
+    .. "without a HOME." },
   { names = "~/.local/state/gantry/history", text = "What was typed in the REPL." },
   { names = "/var/run/docker.sock, $XDG_RUNTIME_DIR/docker.sock, ~/.docker/run/docker.sock, "
     .. "$XDG_RUNTIME_DIR/podman/podman.sock, /tmp/podman-run-UID/podman/podman.sock, /run/podman/podman.sock",
