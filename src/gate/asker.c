@@ -123,7 +123,7 @@ bool gate_asker_hear(struct gate_asker *asker)
 
     if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR && errno != EMSGSIZE))
         return false;
-    if (asker->is_stream || length < 0 || (size_t)length >= sizeof gate_packet)
+    if (asker->is_stream || asker->stage == GATE_TOLD || length < 0 || (size_t)length >= sizeof gate_packet)
         return true;
     gate_packet[length] = '\0';
     if (strncmp(gate_packet, GATE_SIGNAL " ", sizeof GATE_SIGNAL) == 0 && gate_take_number(&at, &number) &&
@@ -175,8 +175,8 @@ static pid_t launch_plugin(struct gate_asker *asker, const struct gate_request *
     pid_t pid = gate_launch(&launch, &asker->report);
 
     close_once(&launch.output);
-    if (asker->output.fd >= 0)
-        asker->to_tell = GATE_HANDSHAKE_SIZE;
+    asker->follows = asker->output.fd >= 0;
+    asker->to_tell = asker->follows ? GATE_HANDSHAKE_SIZE : 0;
     return pid;
 }
 
@@ -281,4 +281,9 @@ int gate_asker_tell_end(struct gate_asker *asker, int status)
     gantry_text_word(&message, memory_ran_out(asker));
     say(asker, message.bytes);
     return number != 0 ? 128 + number : code;
+}
+
+bool gate_asker_lingers(const struct gate_asker *asker)
+{
+    return asker->follows && asker->fd >= 0 && asker->failure.error == 0;
 }

@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-enum gate_stage { GATE_FREE, GATE_ASKING, GATE_STARTING, GATE_RUNNING };
+/* Told: it knows how its plugin ended, and has not hung up yet. */
+enum gate_stage { GATE_FREE, GATE_ASKING, GATE_STARTING, GATE_RUNNING, GATE_TOLD };
 
 /* A struct of zeros is free. It owns its descriptors and its process, which the gate reaps. */
 struct gate_asker {
@@ -19,7 +20,7 @@ struct gate_asker {
     int fds[GATE_DESCRIPTORS];
     size_t fd_count;
     struct gate_reader reader;
-    int64_t deadline; /* of the request, then of a plugin that has been told to end; 0: none */
+    int64_t deadline; /* of the request, then of a plugin that has been told to end, then of hanging up; 0: none */
     pid_t pid;
     int report;        /* of the launch; -1 once it was read */
     size_t to_tell;    /* the most bytes of its output that its asker is still told */
@@ -28,6 +29,7 @@ struct gate_asker {
     struct gate_output output;
     bool is_stream;   /* standard input: nothing can be answered */
     bool is_outlived; /* the plugin goes on without it */
+    bool follows;     /* what its plugin says goes through the gate */
 };
 
 /* Of an array that is not touched while a gate waits: it lies behind all other memory, so that what is touched needs no
@@ -67,5 +69,8 @@ void gate_asker_learn(struct gate_asker *asker);
 
 /* Tells how the plugin ended, or why there was none. Returns the status for whoever exits with it. */
 int gate_asker_tell_end(struct gate_asker *asker, int status);
+
+/* Whether the gate is to stay until it hangs up, who has been told of the end. */
+bool gate_asker_lingers(const struct gate_asker *asker);
 
 #endif

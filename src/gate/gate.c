@@ -21,6 +21,7 @@
 #define ASKERS 64
 #define SIGNALS_AT_ONCE 16
 #define OWNER_MS 30000 /* for the owner to come */
+#define LINGER_MS 1000 /* for who has been told of the end to hang up */
 
 static struct {
     const struct gate_options *options;
@@ -32,6 +33,7 @@ static struct {
     int64_t owner_due;              /* when nobody comes any more; 0: somebody has, or is not waited for */
     bool is_spent;                  /* its one plugin was asked for */
     int ending;                     /* the signal that told it to end, or 0 */
+    int plugin_status;              /* of its one plugin, which has ended, or -1 */
     int status;                     /* to exit with, or -1 */
 } gate;
 
@@ -88,7 +90,7 @@ static int begin(void)
     int error;
 
     open_standard_descriptors();
-    gate.listener = gate.status = -1;
+    gate.listener = gate.status = gate.plugin_status = -1;
     gate.owner_due = gate.options->is_owned ? gate_now_ms() + OWNER_MS : 0;
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     error = take_signals();
@@ -184,6 +186,10 @@ static void refuse_request(struct gate_asker *asker, enum gate_reading reading)
 
 static void lose_asker(struct gate_asker *asker)
 {
+    if (asker->stage == GATE_TOLD) {
+        gate.status = gate.plugin_status;
+        return;
+    }
     if (!has_plugin(asker)) {
         if (asker->is_stream || asker == gate.owner)
             gate.status = GATE_EXIT_CLOSED;
@@ -203,7 +209,7 @@ static void asker_ready(struct gate_asker *asker)
 {
     enum gate_reading reading = GATE_MORE;
 
-    if (has_plugin(asker)) {
+    if (has_plugin(asker) || asker->stage == GATE_TOLD) {
         if (!gate_asker_hear(asker))
             lose_asker(asker);
         return;
@@ -223,6 +229,10 @@ static void pass_deadline(struct gate_asker *asker)
         kill(asker->pid, SIGKILL);
         return;
     }
+    if (asker->stage == GATE_TOLD) {
+        lose_asker(asker);
+        return;
+    }
     gate_asker_refuse(asker, "request", ETIMEDOUT, "it did not come in time");
     gate_asker_drop(asker);
 }
@@ -240,7 +250,13 @@ static void plugin_ended(struct gate_asker *asker, int status)
     gate_asker_drain_output(asker);
     code = gate_asker_tell_end(asker, status);
     if (!gate.options->serves)
-        gate.status = code;
+        gate.plugin_status = code;
+    if (gate_asker_lingers(asker)) {
+        asker->stage = GATE_TOLD;
+        asker->deadline = gate_now_ms() + LINGER_MS;
+        return;
+    }
+    gate.status = gate.plugin_status;
     gate_asker_drop(asker);
 }
 
@@ -368,6 +384,14 @@ static void end_gate(void)
         gate_kill_orphans(0, true);
 }
 
+/* Of a gate that was told to end, and has no plugin any more. */
+static int end_status(void)
+{
+    if (gate.plugin_status >= 0)
+        return gate.plugin_status;
+    return gate.options->serves ? 0 : 128 + gate.ending;
+}
+
 int gate_run(const struct gate_options *options)
 {
     gate.options = options;
@@ -376,7 +400,7 @@ int gate_run(const struct gate_options *options)
     while (gate.status < 0) {
         step();
         if (gate.status < 0 && gate.ending != 0 && !any_plugin())
-            gate.status = options->serves ? 0 : 128 + gate.ending;
+            gate.status = end_status();
     }
     end_gate();
     return gate.status;

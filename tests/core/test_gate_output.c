@@ -92,10 +92,64 @@ static void test_first_line_to_both(void **state)
     wait_for(&asker, GANTRY_GATE_EXIT);
     assert_int_equal(asker.last.code, 5);
     wait_for_output(&asker, "1|2|unix\n"); /* the rest is not told */
+    let_go(&asker);
     assert_int_equal(read_all(text, sizeof text), 14);
     assert_string_equal(text, "1|2|unix\nmore\n");
+    assert_int_equal(gate_status(), 5);
+}
+
+static void begin_lingering(struct asker *asker)
+{
+    open_output();
+    ONCE(SHELL("sleep 1000 & echo $!; exit 5"));
+    let_go_of_output();
+    ask_for_handshake(asker, false);
+    wait_for(asker, GANTRY_GATE_EXIT);
+    assert_int_equal(waitpid(gate, NULL, WNOHANG), 0);
+    assert_int_equal(gantry_gate_descriptor(asker->gate), -1);
+    assert_int_equal(gantry_gate_signal(asker->gate, SIGUSR1, &err), -1);
+    assert_string_equal(err.code, "GATE_GONE");
+}
+
+/* Whoever was told of the end has the container for a while: what clears it away does not yet compete with what comes
+ * in its place. Nothing of the plugin is there any more. */
+static void test_lingers_until_let_go(void **state)
+{
+    struct asker asker;
+    struct asker other;
+
+    (void)state;
+    begin_lingering(&asker);
+    assert_true(is_gone_soon((pid_t)strtol(asker.output, NULL, 10)));
+    ask(&other, (struct gantry_gate_request){0});
+    wait_for(&other, GANTRY_GATE_FAILED);
+    assert_string_equal(other.what, "busy");
+    let_go(&other);
+    assert_int_equal(waitpid(gate, NULL, WNOHANG), 0);
     let_go(&asker);
     assert_int_equal(gate_status(), 5);
+}
+
+static void test_lingers_not_for_ever(void **state)
+{
+    struct asker asker;
+
+    (void)state;
+    begin_lingering(&asker);
+    assert_int_equal(gate_status(), 5);
+    let_go(&asker);
+}
+
+/* As an engine stops it meanwhile: it ends with its plugin's status all the same. */
+static void test_told_to_end_while_lingering(void **state)
+{
+    struct asker asker;
+
+    (void)state;
+    begin_lingering(&asker);
+    kill(gate, SIGTERM);
+    assert_int_equal(gate_status(), 5);
+    let_go(&asker);
 }
 
 /* All that a plugin wrote is there after its end, though its asker has gone long ago. */
@@ -212,6 +266,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, close_output)
     const struct CMUnitTest tests[] = {
         TEST(test_first_line_to_both),
+        TEST(test_lingers_until_let_go),
+        TEST(test_lingers_not_for_ever),
+        TEST(test_told_to_end_while_lingering),
         TEST(test_asker_goes_output_stays),
         TEST(test_nobody_reads),
         TEST(test_reader_is_gone),

@@ -115,13 +115,14 @@ function Plugin:on_stream_end(reason)
 end
 
 ---Its gate has seen it end, before the engine tells. Where another one is to take its place, nobody waits for what it
----still has to say.
+---still has to say, and the gate stays until its container is to go.
 ---@param event table of the gate's
 function Plugin:on_gate_exit(event)
   self.told_exit = event
   event.uptime = core.loop.clock() - self.run_since
   local ended = self.state ~= "launching" and self.options.keeps_container and self:exit_of_gate()
-  if ended then task.detach(self.finish, self, ended) end
+  if not ended then return gate.let_go(self) end
+  task.detach(self.finish, self, ended)
 end
 
 ---What its gate has told of its end.
@@ -137,6 +138,9 @@ function Plugin:become_ready()
   if self.stream_ended then task.detach(self.follow, self) end
   if self.told_exit then self:on_gate_exit(self.told_exit) end
 end
+
+---A launch will take it up in a moment, if it waits: what that looks at first is looked at now.
+function Plugin:look_ahead() ahead.look_up(self) end
 
 ---Has the stable address lead to it, where its socket is one; it has to be healthy by then.
 ---@return boolean? ok, gantry.Error? err

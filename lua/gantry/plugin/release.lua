@@ -31,6 +31,7 @@ end
 ---@param with_container boolean
 local function give_back(plugin, with_container)
   plugin.given_back = true
+  if plugin.gate then gate.let_go(plugin) end
   end_stream(plugin)
   if plugin.borrowed then return attach.clean(plugin) end
   credentials.drop(plugin)
@@ -46,7 +47,6 @@ end
 ---@param with_container boolean
 function release.all(plugin, with_container)
   if plugin.connection then plugin.connection:close() end
-  if plugin.gate then gate.let_go(plugin) end
   if plugin.name_directory then socket_directory.remove(plugin.name_directory) end
   if plugin.told_exit and plugin.name_directory and not with_container then return end
   give_back(plugin, with_container)

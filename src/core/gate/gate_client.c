@@ -21,7 +21,8 @@ struct gantry_gate {
     struct gantry_watch *watch;
     gantry_gate_event_fn *on_event;
     void *data;
-    int fd; /* -1 once the last event was told */
+    int fd;        /* -1 once it was lost, or there is no plugin */
+    bool has_ended; /* the plugin has: its gate stays for as long as it is connected to */
     int fds[2];
     size_t fd_count; /* that wait to go out with the first piece */
     struct gantry_buffer request;
@@ -47,8 +48,13 @@ static void hang_up(struct gantry_gate *gate)
 /* The object may be gone when this returns. */
 static void gate_tell(struct gantry_gate *gate, const struct gantry_gate_event *event)
 {
-    if (event->kind >= GANTRY_GATE_FAILED)
+    if (event->kind == GANTRY_GATE_EXIT) {
+        gate->has_ended = true;
+        gantry_watch_free(gate->watch);
+        gate->watch = NULL;
+    } else if (event->kind >= GANTRY_GATE_FAILED) {
         hang_up(gate);
+    }
     if (gate->on_event != NULL)
         gate->on_event(gate->data, event);
 }
@@ -249,7 +255,7 @@ int gantry_gate_ask(struct gantry_gate *gate, const struct gantry_gate_request *
 {
     if (gate->was_asked)
         return gantry_fail(err, "GATE_ASKED", "ask a gate: a connection serves one request; connect once more");
-    if (gate->fd < 0)
+    if (gantry_gate_descriptor(gate) < 0)
         return gantry_fail(err, "GATE_GONE", "ask a gate: it has gone");
     for (int i = 0; i < 2; i++) {
         int copy = request->descriptors[i] < 0 ? -1 : fcntl(request->descriptors[i], F_DUPFD_CLOEXEC, 0);
@@ -273,11 +279,12 @@ int gantry_gate_ask(struct gantry_gate *gate, const struct gantry_gate_request *
 
 int gantry_gate_signal(struct gantry_gate *gate, int number, struct gantry_error *err)
 {
+    int fd = gantry_gate_descriptor(gate);
     char text[32];
     int error;
 
     snprintf(text, sizeof text, GATE_SIGNAL " %d", number);
-    error = gate->fd < 0 ? ENOTCONN : gantry_packet_send(gate->fd, text, NULL, 0, NULL, 0);
+    error = fd < 0 ? ENOTCONN : gantry_packet_send(fd, text, NULL, 0, NULL, 0);
     if (error == 0)
         return 0;
     return gantry_fail_errno(err, error, "GATE_GONE", "send signal %d through a gate", number);
@@ -285,7 +292,7 @@ int gantry_gate_signal(struct gantry_gate *gate, int number, struct gantry_error
 
 int gantry_gate_descriptor(const struct gantry_gate *gate)
 {
-    return gate->fd;
+    return gate->has_ended ? -1 : gate->fd;
 }
 
 void gantry_gate_free(struct gantry_gate *gate)

@@ -3,7 +3,8 @@
  * gate_client.h: a connection to a gate that listens at a socket: taken first, asked once, heard to the end.
  *
  * Owned by whoever made it. Freeing it ends the plugin that was asked for, unless that is to outlive its asker: the
- * gate sees it go. */
+ * gate sees it go. A gate that told of the handshake stays after the end it told of until then, for a second: freeing
+ * it lets the container go. */
 #ifndef GANTRY_GATE_CLIENT_H
 #define GANTRY_GATE_CLIENT_H
 
