@@ -196,6 +196,30 @@ for kind, how in pairs(KINDS) do
       assert.are.equal(137, now.last_exit.code)
     end)
 
+    test("of another program than its name means by now are passed over", function()
+      local path = place.root .. "/kv"
+      local function become(version)
+        assert(os.execute(("cp %s %s.new && mv %s.new %s"):format(oci.kv(version), path, path, path)))
+      end
+      become "1.8"
+      support.write(place.policies .. "/kv.lua", ([[
+return { binary = %q, cookie = { %q, %q }, disable_network = true, stop_timeout = 2, warm = %d, restart = "always" }
+]]):format(path, support.cookie[1], support.cookie[2], SIZE))
+      place:up()
+      local before = await_full(SIZE)
+      local waited, old = waiting_ids(), assert(how.engine(place):inspect(before.container)).image_id
+      become "1.6" -- the one behind it is looked up while its policy is asked, and found to be another one
+      how.engine(place):kill(before.container, "KILL")
+      support.eventually("another one", function()
+        local now = place:plugin "kv"
+        return now.state == "ready" and now.container ~= before.container
+      end)
+      local now = await_full(SIZE)
+      assert.is_nil(table.concat(waited, " "):find(now.container, 1, true))
+      assert.are_not.equal(old, assert(how.engine(place):inspect(now.container)).image_id)
+      check_usable()
+    end)
+
     test("grow no further than memory allows, which is told", function()
       how.policy(place, ("warm = 9, memory = %d,"):format(core.system.memory() // 4))
       place:up()

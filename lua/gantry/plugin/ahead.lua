@@ -17,6 +17,9 @@ local task = require "gantry.task"
 
 local ahead = {}
 
+-- Seconds for which a launch takes what was looked up beside the decision on it: no more than its own first step has.
+local LOOKED_UP_FOR <const> = 0.25
+
 ---From here on it serves somebody.
 ---@param plugin gantry.Plugin
 local function keep_record(plugin)
@@ -42,10 +45,37 @@ local function check_image(plugin, image_id)
     .. "one by now"):format(plugin.name, tostring(image_id):sub(1, 19)))
 end
 
+---A launch will take it up in a moment: its image is looked up beside what is still to be decided. Nothing is fetched.
+---@param plugin gantry.Plugin that waits
+function ahead.look_up(plugin)
+  if plugin.state ~= "waiting" or plugin.config.pull == "always" then return end
+  local fits, image = task.event(), plugin.image
+  plugin.looked_up = { fits = fits, began = core.loop.clock() }
+  task.detach(function()
+    local ok = find_image.look_up(plugin) and check_image(plugin, image.id)
+    if not ok then plugin.image = image end -- of which the container is
+    fits:set(ok)
+  end)
+end
+
+---Whether the image was looked up a moment ago, and is the one that the container is of.
+---@param plugin gantry.Plugin
+---@return boolean
+local function is_looked_up(plugin)
+  local looked_up = plugin.looked_up
+  plugin.looked_up = nil
+  if not looked_up or not looked_up.fits:wait() or core.loop.clock() - looked_up.began > LOOKED_UP_FOR then
+    return false
+  end
+  plugin:event("image", { reference = plugin.reference, id = plugin.image.id })
+  return true
+end
+
 ---What a fresh container would be refused for, or made of, is so now.
 ---@param plugin gantry.Plugin
 local function find_image_again(plugin)
   local made_of = plugin.image.id
+  if is_looked_up(plugin) then return true end
   local ok, err = find_image.run(plugin)
   if not ok then return nil, err end
   return check_image(plugin, made_of)

@@ -227,6 +227,13 @@ function Pool:find(config)
   end
 end
 
+---A launch may follow in a moment: what it will look at first is looked at beside the decision on it.
+---@param config gantry.Config
+function Pool:look_ahead(config)
+  local index = self:find(config)
+  if index then self.members[index]:look_ahead() end
+end
+
 ---Takes one that waits, for a caller who launches it, and owns it from here on.
 ---@param config gantry.Config
 ---@return gantry.Plugin? member nil where none can be used

@@ -175,9 +175,14 @@ end
 ---has the plugin stay down, the address goes with the one that stood by.
 ---@param unit gantry.Unit
 function warm.lead_over(unit)
-  local standby = unit:should_run() and not unit.request and unit.standby
-  local index = standby and standby:find(unit:next_config())
-  if standby and index then standby.members[index]:take_address() end -- the launch that takes it up tells what fails
+  if not unit:should_run() or unit.request then return end
+  local config = unit:next_config()
+  local index = unit.standby and unit.standby:find(config)
+  if index then
+    unit.standby.members[index]:take_address() -- the launch that takes it up tells what fails
+  elseif unit.pool then
+    unit.pool:look_ahead(config)
+  end
 end
 
 ---A restart that its policy delays is no reason to wait where one stands by: the next one to stand by waits instead.
