@@ -64,16 +64,19 @@ local function is_full(one)
   return true
 end
 
+---Who listens is looked at first: a call that cannot be answered yet would take the processor from what is measured.
 ---@param one bench.Supervised
 ---@param killed integer the process that is not meant
 ---@return boolean
 local function answers_call(one, killed)
   local socket = core.system.real_path(one.address)
-  local connection = socket and rpc.connect { socket = socket, timeout = ANSWER }
+  local listener = socket and core.system.dial(socket)
+  if not listener or listener == killed then return false end
+  local connection = rpc.connect { socket = socket, timeout = ANSWER }
   if not connection then return false end
   local healthy = connection:health(ANSWER)
   connection:close()
-  return healthy == true and core.system.dial(socket) ~= killed
+  return healthy == true
 end
 
 ---@param one bench.Supervised
