@@ -38,6 +38,18 @@ function json.array(list)
   return setmetatable(list, ARRAY)
 end
 
+-- The texts of tables that change no more; false until one is made.
+local constants = setmetatable({}, { __mode = "k" })
+
+---Says that a table, which has no other in it, will not change any more: json.encode makes its text once.
+---@generic T: table
+---@param value T
+---@return T value the same table
+function json.constant(value)
+  constants[value] = constants[value] or false
+  return value
+end
+
 ---@param value any
 ---@return boolean
 function json.is_array(value)
@@ -222,8 +234,8 @@ end
 ---@param value table
 ---@return string
 local function table_text(writer, value)
-  local digits = number.digits(value)
-  if digits then return digits end
+  local known = number.digits(value) or not writer.indent and writer.depth < DEEPEST and constants[value]
+  if known then return known end
   local count, names = keys_of(writer, value)
   local is_array = getmetatable(value) == ARRAY
   if is_array and #names > 0 then refuse(writer, "is marked as an array and has named fields") end
@@ -232,6 +244,7 @@ local function table_text(writer, value)
   writer.depth = writer.depth + 1
   local text = count > 0 and array_text(writer, value, count) or object_text(writer, value, names)
   writer.depth = writer.depth - 1
+  if constants[value] == false and not writer.indent then constants[value] = text end
   return text
 end
 

@@ -261,4 +261,27 @@ describe("json.pretty", function()
     assert.is_nil(text)
     assert.equal("a", err.field)
   end)
+
+  it("writes what changes no more once, alone, in others, and for people", function()
+    local entry = json.constant { text = "\7é", share = 1.5 }
+    local text = assert(json.encode { entry, entry })
+    local one = '{"share":1.5,"text":"\\u0007é"}'
+    assert.equal(("[%s,%s]"):format(one, one), text)
+    assert.equal(one, json.encode(entry))
+    assert.equal('{\n  "share": 1.5,\n  "text": "\\u0007é"\n}', json.pretty(entry))
+    assert.equal(one, json.encode(json.constant(entry)))
+  end)
+
+  it("keeps nothing of a constant that cannot be written", function()
+    local entry = json.constant { 0 / 0 }
+    assert.is_nil(json.encode(entry))
+    assert.is_nil((json.encode { entry }))
+  end)
+
+  it("writes a constant that is nested too deeply as any other", function()
+    local around = json.constant { "x" }
+    assert.equal('["x"]', json.encode(around))
+    for _ = 1, 1000 do around = { around } end
+    assert.is_nil((json.encode(around)))
+  end)
 end)

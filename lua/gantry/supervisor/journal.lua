@@ -3,6 +3,8 @@
 --- supervisor/journal.lua: what happened to one plugin and why, the last of it, for `why`; and, of all of them, for
 --- `events --since`.
 
+local json = require "gantry.json"
+
 local journal = {}
 
 local KEPT <const> = 100
@@ -35,7 +37,8 @@ function journal.new(entries)
   for _, one in ipairs(entries or {}) do
     if type(one) == "table" and type(one.time) == "number" and type(one.kind) == "string"
       and type(one.text) == "string" then
-      kept[#kept + 1] = { time = one.time, kind = one.kind, text = one.text, order = math.tointeger(one.order) }
+      kept[#kept + 1] = json.constant { time = one.time, kind = one.kind, text = one.text,
+        order = math.tointeger(one.order) }
       last_order = math.max(last_order, kept[#kept].order or 0)
     end
   end
@@ -47,7 +50,7 @@ end
 ---@return gantry.JournalEntry
 function Journal:add(kind, text)
   last_order = last_order + 1
-  local entry = { time = os.time(), kind = kind, text = text, order = last_order }
+  local entry = json.constant { time = os.time(), kind = kind, text = text, order = last_order }
   table.insert(self.entries, entry)
   if #self.entries > KEPT then table.remove(self.entries, 1) end
   return entry
