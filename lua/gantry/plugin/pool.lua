@@ -274,11 +274,4 @@ function Pool:let_go()
   self.members = {}
 end
 
----Takes all of them away, and waits for that.
-function Pool:clear()
-  for _, member in ipairs(self.members) do self:discard(member) end
-  self.members = {}
-  while not self:is_empty() do task.sleep(0.01) end
-end
-
 return pool
