@@ -38,10 +38,10 @@ function json.array(list)
   return setmetatable(list, ARRAY)
 end
 
--- The texts of tables that change no more; false until one is made.
+-- Of tables that change no more, the text and how many tables deep it is; false until it is made.
 local constants = setmetatable({}, { __mode = "k" })
 
----Says that a table, which has no other in it, will not change any more: json.encode makes its text once.
+---Says that a table will not change any more, nor what is in it: json.encode makes its text once.
 ---@generic T: table
 ---@param value T
 ---@return T value the same table
@@ -104,6 +104,7 @@ end
 ---@class gantry.JsonWriter one text in the making
 ---@field path (string|integer)[] the keys that lead to the value being written
 ---@field depth integer how many of them count
+---@field deepest integer the most that depth was in the table being written
 ---@field indent string? for one level; nil: all in one line
 
 ---@param writer gantry.JsonWriter
@@ -234,17 +235,25 @@ end
 ---@param value table
 ---@return string
 local function table_text(writer, value)
-  local known = number.digits(value) or not writer.indent and writer.depth < DEEPEST and constants[value]
-  if known then return known end
+  local digits, constant = number.digits(value), constants[value]
+  if digits then return digits end
+  local fits = constant and not writer.indent and writer.depth + constant.height <= DEEPEST
+  if constant and fits then
+    writer.deepest = math.max(writer.deepest, writer.depth + constant.height)
+    return constant.text
+  end
   local count, names = keys_of(writer, value)
   local is_array = getmetatable(value) == ARRAY
   if is_array and #names > 0 then refuse(writer, "is marked as an array and has named fields") end
   if count == 0 and #names == 0 then return is_array and "[]" or "{}" end
   if writer.depth == DEEPEST then refuse(writer, "is nested too deeply: does a table contain itself?") end
-  writer.depth = writer.depth + 1
+  local deepest, depth = writer.deepest, writer.depth
+  writer.depth, writer.deepest = depth + 1, depth + 1
   local text = count > 0 and array_text(writer, value, count) or object_text(writer, value, names)
-  writer.depth = writer.depth - 1
-  if constants[value] == false and not writer.indent then constants[value] = text end
+  if constant == false and not writer.indent then
+    constants[value] = { text = text, height = writer.deepest - depth }
+  end
+  writer.depth, writer.deepest = depth, math.max(deepest, writer.deepest)
   return text
 end
 
@@ -265,7 +274,7 @@ end
 ---@param indent string?
 ---@return string? text, gantry.Error? err
 local function write(value, indent)
-  local ok, result = pcall(value_text, { path = {}, depth = 0, indent = indent }, value)
+  local ok, result = pcall(value_text, { path = {}, depth = 0, deepest = 0, indent = indent }, value)
   if ok then return result end
   if not errors.is(result, "JSON_UNENCODABLE") then error(result, 0) end
   return nil, result

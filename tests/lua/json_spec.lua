@@ -263,12 +263,12 @@ describe("json.pretty", function()
   end)
 
   it("writes what changes no more once, alone, in others, and for people", function()
-    local entry = json.constant { text = "\7é", share = 1.5 }
+    local entry = json.constant { text = "\7é", list = { 1.5, {} } }
     local text = assert(json.encode { entry, entry })
-    local one = '{"share":1.5,"text":"\\u0007é"}'
+    local one = '{"list":[1.5,{}],"text":"\\u0007é"}'
     assert.equal(("[%s,%s]"):format(one, one), text)
     assert.equal(one, json.encode(entry))
-    assert.equal('{\n  "share": 1.5,\n  "text": "\\u0007é"\n}', json.pretty(entry))
+    assert.equal('{\n  "list": [\n    1.5,\n    {}\n  ],\n  "text": "\\u0007é"\n}', json.pretty(entry))
     assert.equal(one, json.encode(json.constant(entry)))
   end)
 
@@ -278,10 +278,18 @@ describe("json.pretty", function()
     assert.is_nil((json.encode { entry }))
   end)
 
-  it("writes a constant that is nested too deeply as any other", function()
-    local around = json.constant { "x" }
-    assert.equal('["x"]', json.encode(around))
-    for _ = 1, 1000 do around = { around } end
-    assert.is_nil((json.encode(around)))
+  it("counts how deep a constant is, wherever it stands", function()
+    local inner = json.constant { { "x" } }
+    local outer = json.constant { inner, json.constant {} }
+    assert.equal('[[["x"]],{}]', json.encode(outer))
+    assert.equal('[["x"]]', json.encode(inner))
+    local around = outer
+    for _ = 1, 997 do around = { around } end
+    assert.is_string((json.encode(around))) -- 1000 deep
+    assert.is_nil((json.encode { around }))
+    around = json.constant { "x" }
+    for _ = 1, 999 do around = json.constant { around } end
+    assert.is_string((json.encode(around)))
+    assert.is_nil((json.encode { around }))
   end)
 end)
