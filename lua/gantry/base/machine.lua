@@ -3,6 +3,7 @@
 --- base/machine.lua: which machine this is, and which of its boots. A hostname changes while plugins run; a machine's
 --- id does not.
 
+local parsed = require "gantry.base.parsed"
 local sha256 = require "gantry.base.sha256"
 local system = require("gantry.core").system
 
@@ -28,12 +29,14 @@ local function machine_id()
   end
 end
 
+local name_of = parsed.once(function(id) return sha256("gantry " .. id):sub(1, ID_DIGITS) end)
+
 ---This machine's name for others to see: made of its id, which is not to be shown; its hostname where it has none, as
 ---in many containers.
 ---@return string
 function machine.name()
   local id = machine_id()
-  return id and sha256("gantry " .. id):sub(1, ID_DIGITS) or system.hostname()
+  return id and name_of(id) or system.hostname()
 end
 
 ---This boot's id. What ran in another one runs no more.

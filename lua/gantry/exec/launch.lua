@@ -116,7 +116,7 @@ end
 local function name_all(self)
   local unique = core.system.random(5)
   local ours = (self.host.socket_dir or "") == ""
-  self.container_name = ("gantry-%s-%s"):format(self.name, unique)
+  self.container_name = launches.container_name(self.name, unique)
   local root = ""
   if ours then
     local named = self.config.temp_dir or runtime_dir.path()
@@ -229,7 +229,7 @@ local function start_again(self)
   local gone, err = removal.remove(self.engine, self.container)
   if not gone then return nil, err end
   launches.forget(self.container_name, self.directory:path())
-  self.container_name, self.sockets_in_tmp = ("gantry-%s-%s"):format(self.name, core.system.random(5)), true
+  self.container_name, self.sockets_in_tmp = launches.container_name(self.name), true
   sockets_in_tmp.remember(self)
   say("warn", scratch.explain(self.name))
   for _, step in ipairs { tell_making, steps.create, tell_places, hand_over_output, start } do

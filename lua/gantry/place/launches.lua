@@ -9,6 +9,7 @@ local json = require "gantry.json"
 local later = require "gantry.base.later"
 local machine = require "gantry.base.machine"
 local memory_dir = later "gantry.place.memory_dir"
+local parsed = require "gantry.base.parsed"
 local state_dir = require "gantry.place.state_dir"
 
 local launches = {}
@@ -50,6 +51,18 @@ local function path_beside(container, directory)
   return root and ("%s/.%s.launch"):format(root, container) or nil
 end
 
+-- What begins the names of a plugin's containers, and of some others'.
+local PREFIX <const> = "gantry-%s-"
+local NAME_BYTES <const> = 4 -- random ones
+
+---A name for a container that no other launch has.
+---@param plugin string
+---@param unique string? what makes it one
+---@return string
+function launches.container_name(plugin, unique)
+  return PREFIX:format(plugin) .. (unique or core.system.random(NAME_BYTES))
+end
+
 ---@param record gantry.LaunchRecord
 ---@param environment table<string, string>?
 ---@return boolean? ok, gantry.Error? err
@@ -69,22 +82,27 @@ local function is_name(container)
   return type(container) == "string" and container:find(NAME) ~= nil
 end
 
----@param container any its name
----@param directory any where its labels say that its plugin has its socket
----@param environment table<string, string>?
----@return gantry.LaunchRecord? record
-function launches.of(container, directory, environment)
-  if not is_name(container) then return nil end
-  local beside = path_beside(container, directory)
-  local text = state_dir.read(path_of(container, environment)) or beside and state_dir.read(beside)
-  local record = text and json.decode(text)
-  local valid = type(record) == "table" and record.container == container and type(record.plugin) == "string"
+local parse = parsed.once(function(text)
+  local record = json.decode(text)
+  local valid = type(record) == "table" and type(record.container) == "string" and type(record.plugin) == "string"
     and type(record.engine) == "string" and type(record.directory) == "string"
     and (record.id == nil or type(record.id) == "string") and (record.boot == nil or type(record.boot) == "string")
     and (record.supervisor == nil or type(record.supervisor) == "string")
     and (record.fits == nil or type(record.fits) == "string")
     and (record.pid == nil or math.type(record.pid) == "integer")
   return valid and record or nil
+end)
+
+---@param container any its name
+---@param directory any where its labels say that its plugin has its socket
+---@param environment table<string, string>?
+---@return gantry.LaunchRecord? record not to be changed
+function launches.of(container, directory, environment)
+  if not is_name(container) then return nil end
+  local beside = path_beside(container, directory)
+  local text = state_dir.read(path_of(container, environment)) or beside and state_dir.read(beside)
+  local record = text and parse(text)
+  return record and record.container == container and record or nil
 end
 
 ---Takes away the credentials of a launch whose process has ended, or is about to.
@@ -148,31 +166,36 @@ function launches.take_left(plugin, environment)
 end
 
 ---@param environment table<string, string>?
----@return gantry.LaunchRecord[] records
-function launches.all(environment)
+---@return string[] containers by name
+local function names_on_record(environment)
   local list = {}
-  for _, name in ipairs(core.files.list(folder(environment)) or {}) do
-    list[#list + 1] = launches.of(name:match("^(.+)%.json$"), nil, environment)
-  end
+  for _, name in ipairs(core.files.list(folder(environment)) or {}) do list[#list + 1] = name:match "^(.+)%.json$" end
   return list
 end
 
----The records of all that was launched with a socket directory, wherever they stand.
+---@param environment table<string, string>?
+---@return gantry.LaunchRecord[] records
+function launches.all(environment)
+  local list = {}
+  for _, name in ipairs(names_on_record(environment)) do list[#list + 1] = launches.of(name, nil, environment) end
+  return list
+end
+
+---The records of a plugin's launches with a socket directory, wherever they stand. Those of others are not read.
+---@param plugin string
 ---@param directory string
 ---@param environment table<string, string>?
 ---@return gantry.LaunchRecord[] records
-function launches.of_directory(directory, environment)
-  local list, known = {}, {}
-  local function add(record)
-    if not record or record.directory ~= directory or known[record.container] then return end
-    known[record.container], list[#list + 1] = true, record
+function launches.of_directory(plugin, directory, environment)
+  local list, known, prefix = {}, {}, PREFIX:format(plugin)
+  local function add(container)
+    if known[container] or container:sub(1, #prefix) ~= prefix then return end
+    local record = launches.of(container, directory, environment)
+    if record and record.directory == directory then known[container], list[#list + 1] = true, record end
   end
-  for _, record in ipairs(launches.all(environment)) do add(record) end
+  for _, container in ipairs(names_on_record(environment)) do add(container) end
   local root = directory:match "^(/.*)/[^/]+$"
-  for _, name in ipairs(root and core.files.list(root) or {}) do
-    local container = name:match "^%.(.+)%.launch$"
-    if container then add(launches.of(container, directory, environment)) end
-  end
+  for _, name in ipairs(root and core.files.list(root) or {}) do add(name:match "^%.(.+)%.launch$" or "") end
   return list
 end
 

@@ -245,7 +245,7 @@ local function create(plugin)
   if not request then return nil, unfit end
   keep_spec(plugin, spec)
 
-  plugin.container_name = plugin.container_name or ("gantry-%s-%s"):format(plugin.name, core.system.random(4))
+  plugin.container_name = plugin.container_name or launches.container_name(plugin.name)
   if plugin.credentials then launches.drop_earlier_credentials(plugin.directory_path, plugin.options.environment) end
   local record = keep_record(plugin)
   local made, unmakeable = make_credentials(plugin)

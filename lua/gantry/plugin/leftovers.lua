@@ -83,10 +83,11 @@ end
 ---Forgets containers that have gone by themselves: what no daemon keeps ends with who made it. Not one whose id nobody
 ---was told: the engine may be creating it.
 ---@param engine gantry.EngineClient
----@param directory string of a plugin, whose lock the caller holds
+---@param plugin string
+---@param directory string of the plugin, whose lock the caller holds
 ---@param environment table<string, string>?
-local function forget_gone(engine, directory, environment)
-  for _, record in ipairs(launches.of_directory(directory, environment)) do
+local function forget_gone(engine, plugin, directory, environment)
+  for _, record in ipairs(launches.of_directory(plugin, directory, environment)) do
     local here, err = true, nil
     if record.id and record.engine == engine.endpoint.name then here, err = engine:inspect(record.id) end
     if not here and err.code == "NOT_FOUND" then
@@ -121,7 +122,7 @@ function leftovers.remove(engine, name, directory, options)
     if found == nil then return nil, failure end
     if not found or core.loop.clock() > until_when then
       for _, container in pairs(result.seen) do ownership.forget(container, options.environment) end
-      if engine.capabilities.ends_with_owner then forget_gone(engine, directory, options.environment) end
+      if engine.capabilities.ends_with_owner then forget_gone(engine, name, directory, options.environment) end
       return result
     end
     task.sleep(RETRY)

@@ -7,7 +7,6 @@ local container_cgroup = require "gantry.engine.oci.container_cgroup"
 local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local hindrances = require "gantry.engine.oci.hindrances"
-local json = require "gantry.json"
 local layout = require "gantry.engine.oci.layout"
 local limits = require "gantry.engine.oci.limits"
 local cgroups = require "gantry.engine.oci.cgroups"
@@ -35,6 +34,7 @@ local SETTLE_TIMEOUT <const> = 2
 ---@field starting boolean?
 ---@field attached boolean?
 ---@field record gantry.OciRecord
+---@field resources table? linux.resources of its config.json
 ---@field failed string? why it did not start
 
 ---@param id string
@@ -98,7 +98,7 @@ function Containers:create(name, request)
   local owned
   owned, err = making.make(self.layout, record, prepared)
   if not owned then return nil, with_remedy(self, err):wrap("create container " .. name) end
-  owned.record, self.owned[record.id] = record, owned
+  owned.record, owned.resources, self.owned[record.id] = record, prepared.built.config.linux.resources, owned
   return { id = record.id, warnings = prepared.built.notes }
 end
 
@@ -143,17 +143,16 @@ end
 ---Holds the limits against what the kernel has: a runtime may have left them out without a word.
 ---@param self gantry.OciClient
 ---@param record gantry.OciRecord
+---@param owned gantry.OciOwned
 ---@param pid integer
 ---@return boolean? ok, gantry.Error? err LIMIT_NOT_DELEGATED
-local function verify_limits(self, record, pid)
-  local config = json.decode(layout.read(self.layout:container(record.id) .. "/config.json") or "")
-  local resources = type(config) == "table" and config.linux and config.linux.resources
-  if not resources or record.runtime == "runsc" then return true end
-  local ok, err = limits.verify(resources, record.cgroup_version, cgroups.reader(pid, record.cgroup_version),
+local function verify_limits(self, record, owned, pid)
+  if not owned.resources or record.runtime == "runsc" then return true end
+  local ok, err = limits.verify(owned.resources, record.cgroup_version, cgroups.reader(pid, record.cgroup_version),
     core.system.euid() ~= 0)
   if ok or cgroups.is_ending(pid) then return true end
-  if records.state(self.layout, record, self.owned[record.id]).status ~= "running" then return true end
-  signals.kill(self.layout, record, "KILL", self.owned[record.id])
+  if records.state(self.layout, record, owned).status ~= "running" then return true end
+  signals.kill(self.layout, record, "KILL", owned)
   return nil, err
 end
 
@@ -184,7 +183,7 @@ local function start(self, record, owned)
   local pid, err = owned.monitor.started:wait()
   if pid then pid, err = signals.await_start(self.layout, record, owned, pid) end
   if not pid then return start_failed(self, record, owned, err) end
-  local ok, wrong = verify_limits(self, record, pid)
+  local ok, wrong = verify_limits(self, record, owned, pid)
   if not ok or not record.helper then return ok, wrong end
   return join_network(self, record, owned, pid)
 end

@@ -8,6 +8,7 @@ local layout = require "gantry.engine.oci.layout"
 local monitors = require "gantry.engine.oci.monitors"
 local container_cgroup = require "gantry.engine.oci.container_cgroup"
 local core = require "gantry.core"
+local parsed = require "gantry.base.parsed"
 local runtime_calls = require "gantry.engine.oci.runtime_calls"
 local types = require "gantry.base.types"
 
@@ -59,12 +60,16 @@ function records.write(place, record)
   return layout.write(place:container(record.id) .. "/record.json", line)
 end
 
+local parse = parsed.once(function(line)
+  local value = json.decode(line)
+  return type(value) == "table" and types.first_finding(SHAPE, value, "it") or nil
+end)
+
 ---@param place gantry.OciLayout
 ---@param id string
----@return gantry.OciRecord? record nil where there is none, or none of ours
+---@return gantry.OciRecord? record nil where there is none, or none of ours; not to be changed
 function records.read(place, id)
-  local value = json.decode(layout.read(place:container(id) .. "/record.json") or "")
-  local record = type(value) == "table" and types.first_finding(SHAPE, value, "it")
+  local record = parse(layout.read(place:container(id) .. "/record.json") or "")
   return record and record.id == id and record or nil
 end
 

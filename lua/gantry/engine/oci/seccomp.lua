@@ -6,6 +6,7 @@
 
 local errors = require "gantry.base.errors"
 local json = require "gantry.json"
+local parsed = require "gantry.base.parsed"
 local profile = require "gantry.engine.oci.seccomp_profile"
 
 local seccomp = {}
@@ -58,24 +59,27 @@ local function add_conditional(rules)
   rules[#rules + 1] = rule({ "socket" }, "SCMP_ACT_ERRNO", EAFNOSUPPORT, { compare(0, "GT", NETLINK) })
 end
 
----Gantry's own filter.
----@param machine string as uname says, such as x86_64
----@return table? filter linux.seccomp of config.json
----@return gantry.Error? err ENGINE_UNSUPPORTED
-function seccomp.default(machine)
-  local architecture = ARCHITECTURES[machine]
-  if not architecture then
-    return nil, errors.new("ENGINE_UNSUPPORTED", ("seccomp: gantry has no filter of system calls for machines of type "
-      .. "%s; name a profile of your own in the policy (seccomp = \"/path\"), or \"unconfined\""):format(machine),
-      { field = "seccomp" })
-  end
+local filter_of = parsed.once(function(machine)
   local rules = json.array {
     rule(names_of(profile.refused, machine), "SCMP_ACT_ERRNO", EPERM),
     rule(names_of(profile.allowed, machine), "SCMP_ACT_ALLOW"),
   }
   add_conditional(rules)
-  return { defaultAction = "SCMP_ACT_ERRNO", defaultErrnoRet = ENOSYS, architectures = json.array { architecture },
-    syscalls = rules }
+  return json.constant { defaultAction = "SCMP_ACT_ERRNO", defaultErrnoRet = ENOSYS,
+    architectures = json.array { ARCHITECTURES[machine] }, syscalls = rules }
+end)
+
+---Gantry's own filter.
+---@param machine string as uname says, such as x86_64
+---@return table? filter linux.seccomp of config.json, not to be changed
+---@return gantry.Error? err ENGINE_UNSUPPORTED
+function seccomp.default(machine)
+  if not ARCHITECTURES[machine] then
+    return nil, errors.new("ENGINE_UNSUPPORTED", ("seccomp: gantry has no filter of system calls for machines of type "
+      .. "%s; name a profile of your own in the policy (seccomp = \"/path\"), or \"unconfined\""):format(machine),
+      { field = "seccomp" })
+  end
+  return filter_of(machine)
 end
 
 -- ---- profiles of others ----

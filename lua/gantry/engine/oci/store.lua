@@ -15,6 +15,7 @@ local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local image_name = require "gantry.base.image"
 local json = require "gantry.json"
+local parsed = require "gantry.base.parsed"
 local settings = require "gantry.policy.settings"
 local sha256 = require "gantry.base.sha256"
 local task = require "gantry.task"
@@ -88,15 +89,21 @@ function Store:make()
   return true
 end
 
----@param path string
 ---@param shape gantry.Type
----@return table? record nil where it is not there, or none of ours
-local function read(path, shape)
-  local content, status = core.files.read(path, LARGEST_RECORD, true)
-  if not content or status.uid ~= core.system.euid() then return nil end
-  local value = json.decode(content)
-  return type(value) == "table" and types.first_finding(shape, value, "it") or nil
+---@return fun(path: string): table? read nil where it is not there, or none of ours; not to be changed
+local function reader(shape)
+  local parse = parsed.once(function(content)
+    local value = json.decode(content)
+    return type(value) == "table" and types.first_finding(shape, value, "it") or nil
+  end)
+  return function(path)
+    local content, status = core.files.read(path, LARGEST_RECORD, true)
+    return content and status.uid == core.system.euid() and parse(content) or nil
+  end
 end
+
+local read_image, read_reference = reader(IMAGE), reader(REFERENCE)
+local digits_of_text = parsed.once(sha256)
 
 -- ---- references ----
 
@@ -114,14 +121,14 @@ end
 ---@param self gantry.ImageStore
 ---@param reference string familiar
 local function reference_path(self, reference)
-  return ("%s/references/%s.json"):format(self.path, sha256(reference))
+  return ("%s/references/%s.json"):format(self.path, digits_of_text(reference))
 end
 
 ---@return gantry.ImageReference[] references by name
 function Store:references()
   local list = {}
   for _, name in ipairs(core.files.list(self.path .. "/references") or {}) do
-    list[#list + 1] = name:find "%.json$" and read(self.path .. "/references/" .. name, REFERENCE) or nil
+    list[#list + 1] = name:find "%.json$" and read_reference(self.path .. "/references/" .. name) or nil
   end
   table.sort(list, function(left, right) return left.reference < right.reference end)
   return list
@@ -141,7 +148,7 @@ end
 ---@param reference string
 ---@return gantry.ImageReference? found
 function Store:reference(reference)
-  return read(reference_path(self, store.familiar(reference)), REFERENCE)
+  return read_reference(reference_path(self, store.familiar(reference)))
 end
 
 ---@param reference string
@@ -190,9 +197,10 @@ end
 ---@return gantry.StoredImage? image
 function Store:image(id, references)
   local folder = self:folder(id)
-  local image = core.system.stat(folder .. "/rootfs") and read(folder .. "/image.json", IMAGE)
-  if not image or image.id ~= id then return nil end
-  image.references, image.digests = {}, {}
+  local kept = core.system.stat(folder .. "/rootfs") and read_image(folder .. "/image.json")
+  if not kept or kept.id ~= id then return nil end
+  local image = { references = {}, digests = {} }
+  for name, value in pairs(kept) do image[name] = value end
   local known = {}
   image.entrypoint, image.command = image.entrypoint or {}, image.command or {}
   for _, one in ipairs(references) do
