@@ -201,6 +201,27 @@ describe("a host that ends without closing its plugin", function()
     hosts.assert_nothing_left(policy, runtime_dir)
   end)
 
+  it_runs("takes it along before its launch is over, of which the next one's log says the same", function()
+    local socket, listens, broken = root .. "/engine", task.event(), task.event()
+    local proxy <close> = assert(core.process.spawn(task.loop(), { "lua5.4",
+      support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket,
+      "~GET /v[%d.]+/containers/%x+/json", "hang", input = "null", output = "pipe", error = "inherit",
+      on_exit = function() end, on_output = function(_, bytes)
+        if bytes:find "ready" then listens:set() end
+        if bytes:find "broken" then broken:set() end
+      end }))
+    listens:wait()
+    local host = first(KV, false, { "DOCKER_HOST=unix://" .. socket })
+    broken:wait()
+    part(host, "is killed")
+    hosts.assert_nothing_left(policy, runtime_dir)
+    host = first(KV)
+    host:await("stderr", "the last container of plugin 'plugin', gantry%-plugin%-%x+, went with its host")
+    host.process:close_input()
+    assert.are.equal(0, host:wait().code)
+    hosts.assert_nothing_left(policy, runtime_dir)
+  end)
+
   it_runs("tells the next one that its process was killed, where it was to be left", function()
     part(first(OUTLIVES), "is killed")
     assert(os.execute("kill " .. support.read(saved):match '"Pid":(%d+)'))

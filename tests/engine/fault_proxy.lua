@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- fault_proxy.lua LISTEN ENGINE PATTERN ACTION: between gantry and the real engine, it breaks one request: the
---- first that matches PATTERN (a plain string in what the client sends, or #N for the Nth request) gets ACTION; all
---- else passes through. Says "ready", a line for each request, and "broken" after the one that is.
+--- first that matches PATTERN (a plain string in what the client sends, ~P for a pattern of Lua's, or #N for the Nth
+--- request) gets ACTION; all else passes through. Says "ready", a line for each request, and "broken" after the one
+--- that is.
 ---   drop    the connection is closed before the engine sees the request
 ---   lose    the engine gets the request, its answer is lost: the connection is closed instead
 ---   die     as lose, and from then on every connection is refused, as if the engine had ended
@@ -93,6 +94,7 @@ local function is_the_one(bytes)
   if used then return false end
   local number = pattern:match "^#(%d+)$"
   if number then return method ~= nil and requests == tonumber(number) end
+  if pattern:sub(1, 1) == "~" then return bytes:find(pattern:sub(2)) ~= nil end
   return bytes:find(pattern, 1, true) ~= nil
 end
 

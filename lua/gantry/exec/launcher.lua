@@ -98,18 +98,20 @@ end
 local function run_on_engine(beginning, arguments)
   local self, err = prepare(beginning)
   if not self then return nil, err end
-  local done = false
-  -- Also where the host has ended meanwhile, and the launch is cancelled.
+  local in_vain = true
+  -- Also where the host has ended meanwhile, and the launch is cancelled. What has started by then is the guardians',
+  -- who know how the host went.
   local _ <close> = setmetatable({}, { __close = function()
-    if not done then task.shield(self.release, self) end
+    if in_vain then task.shield(self.release, self) end
   end })
   local ok, problem = self:start_in_time(arguments)
+  in_vain = not ok
   if ok then ok, problem = self:see_off() end
+  in_vain = not ok
   if not ok then
     face.tell("failed", messages.reason(problem))
     return nil, problem
   end
-  done = true
   -- The plugin runs: now there is time for what was left when the machine's power went.
   if #launches.of_other_boots() > 0 then require("gantry.plugin.leftovers").remove_earlier_boots(self.engine) end
   return true
