@@ -21,7 +21,7 @@ struct gantry_gate {
     struct gantry_watch *watch;
     gantry_gate_event_fn *on_event;
     void *data;
-    int fd;        /* -1 once it was lost, or there is no plugin */
+    int fd;         /* -1 once it was lost, or there is no plugin */
     bool has_ended; /* the plugin has: its gate stays for as long as it is connected to */
     int fds[2];
     size_t fd_count; /* that wait to go out with the first piece */
