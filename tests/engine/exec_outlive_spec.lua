@@ -203,7 +203,7 @@ describe("a host that ends without closing its plugin", function()
 
   it_runs("takes it along before its launch is over, of which the next one's log says the same", function()
     local socket, listens, broken = root .. "/engine", task.event(), task.event()
-    local proxy <close> = assert(core.process.spawn(task.loop(), { "lua5.4",
+    local _ <close> = assert(core.process.spawn(task.loop(), { "lua5.4",
       support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket,
       "~GET /v[%d.]+/containers/%x+/json", "hang", input = "null", output = "pipe", error = "inherit",
       on_exit = function() end, on_output = function(_, bytes)
