@@ -43,7 +43,8 @@ describe("a pool", function()
     task.run(function()
       local config = support.kv()
       config.auto_mtls = true
-      local pool <close> = open({ size = 2 }, config)
+      local name = "kv-" .. core.system.random(3) -- beside other tests' plugins on this engine
+      local pool <close> = open({ size = 2, name = name }, config)
       assert(pool:fill())
       assert.are.equal(2, #support.containers(runtime_dir))
       local one <close>, first = take(pool)
@@ -54,7 +55,7 @@ describe("a pool", function()
       assert(pool:fill())
       assert.are.equal(4, #support.containers(runtime_dir))
       -- What waits is no plugin to call by name.
-      assert.is_nil((gantry.attach("kv", { engine = support.engine() })))
+      assert.is_nil((gantry.attach(name, { engine = support.engine() })))
       -- Nothing of what the plugin is started with is told by the engine.
       for _, entry in ipairs(support.in_docker_words(one.container).Config.Env or {}) do
         assert.is_nil(entry:find("PLUGIN_CLIENT_CERT", 1, true))
