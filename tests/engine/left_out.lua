@@ -44,6 +44,7 @@ local LEFT_OUT <const> = {
   exec_outlive = {
     ["takes it along otherwise, and the next one's log says so"] = HAND_OVER,
     ["tells the next one that its process was killed"] = HAND_OVER,
+    ["takes it along before its launch is over"] = DAEMON,
     ["where the launch holds its connections to the engine"] = TLS,
   },
   files = { ["behind TLS"] = TLS, ["of a group of the caller's"] = USERS },
