@@ -73,31 +73,27 @@ int gantry_in_root_stat(const char *root, const char *path, struct stat *status,
     return 0;
 }
 
+/* Gives what was just made its mode, and closes it. */
+static int finish_making(int fd, mode_t mode)
+{
+    int error = fd < 0 || fchmod(fd, mode) < 0 ? errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
+
 static int make_directory_in(int folder, const char *name, mode_t mode)
 {
-    int fd =
-        mkdirat(folder, name, 0700) == 0 ? openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-
-    if (fd < 0)
+    if (mkdirat(folder, name, 0700) < 0)
         return -1;
-    if (fchmod(fd, mode) < 0) {
-        close(fd);
-        return -1;
-    }
-    return close(fd);
+    return finish_making(openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), mode);
 }
 
 static int make_file_in(int folder, const char *name, mode_t mode)
 {
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-    if (fd < 0)
-        return -1;
-    if (fchmod(fd, mode) < 0) {
-        close(fd);
-        return -1;
-    }
-    return close(fd);
+    return finish_making(openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), mode);
 }
 
 /* Makes what a path without a slash at its end names, in the directory that its front part leads to. */
