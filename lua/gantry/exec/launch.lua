@@ -39,6 +39,7 @@ local LONGEST_DIRECTORY_NAME <const> = 32
 ---@field engine gantry.EngineClient
 ---@field options { policy: string } with what the steps add
 ---@field start_by number by the loop's clock
+---@field has_started boolean? its guardians take it away, who know how the host went
 local Launch = {}
 Launch.__index = Launch
 
@@ -196,7 +197,9 @@ end
 local function start(self)
   local ok, err = self.engine:start(self.container)
   if not ok then return nil, require("gantry.plugin.failure").explain(self, steps.start_error(err)) end
-  return face.tell "started"
+  ok, err = face.tell "started"
+  self.has_started = ok
+  return ok, err
 end
 
 ---What tells of the plugin's end. Where the engine goes away meanwhile, a returner sees to that.
@@ -226,6 +229,7 @@ end
 ---@param self gantry.ExecLaunch
 ---@return boolean? ok, gantry.Error? err
 local function start_again(self)
+  self.has_started = nil
   local gone, err = removal.remove(self.engine, self.container)
   if not gone then return nil, err end
   launches.forget(self.container_name, self.directory:path())

@@ -98,16 +98,12 @@ end
 local function run_on_engine(beginning, arguments)
   local self, err = prepare(beginning)
   if not self then return nil, err end
-  local in_vain = true
-  -- Also where the host has ended meanwhile, and the launch is cancelled. What has started by then is the guardians',
-  -- who know how the host went.
+  -- Also where the host has ended meanwhile, and the launch is cancelled.
   local _ <close> = setmetatable({}, { __close = function()
-    if in_vain then task.shield(self.release, self) end
+    if not self.has_started then task.shield(self.release, self) end
   end })
   local ok, problem = self:start_in_time(arguments)
-  in_vain = not ok
   if ok then ok, problem = self:see_off() end
-  in_vain = not ok
   if not ok then
     face.tell("failed", messages.reason(problem))
     return nil, problem
