@@ -66,6 +66,21 @@ function EVENTS.reattached(unit, fields)
   unit:lost_output(("the engine was away%s: output of that time is lost here"):format(seconds))
 end
 
+-- The steps of a launch with which where things stand is written down: those that begin it. One that waited is asked
+-- before that, and starts while it is written: whoever follows a supervisor that was killed in between takes nothing for
+-- the plugin that is not on record, and decides on the last end anew.
+local WRITTEN_AT <const> = { find_image = true, ["taken.check_health"] = true, ["taken.await_handshake"] = true }
+
+---@param unit gantry.Unit
+---@param step string
+local function take_step(unit, step)
+  if WRITTEN_AT[step] then
+    unit:save()
+    unit.supervisor:fault_point(unit, "begin")
+  end
+  unit.supervisor:fault_point(unit, step)
+end
+
 ---@param unit gantry.Unit
 ---@param release fun() of its turn among the launches
 ---@return gantry.PluginOptions
@@ -75,7 +90,7 @@ function generation.launch_options(unit, release)
     runtime_dir = unit.supervisor.runtime_dir, supervisor = unit.supervisor.store.directory,
     keeps_container = true, deaths = unit.supervisor.deaths,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
-    on_step = function(step) unit.supervisor:fault_point(unit, step) end,
+    on_step = function(step) take_step(unit, step) end,
     on_output = function(stream, bytes) unit:take_output(stream, bytes) end,
     on_death = function() guard.call(unit, warm.lead_over, unit) end,
     on_event = function(kind, fields)
@@ -119,8 +134,6 @@ local function launch(unit, release)
   unit.live, unit.image_id = nil, nil
   unit:enter "starting"
   unit:note("start", start_text(unit, before))
-  unit:save()
-  unit.supervisor:fault_point(unit, "begin")
   local plugin, err = warm.launch(unit, unit.generation_config, generation.launch_options(unit, release))
   -- Nothing may wait between a launch that succeeded and this line.
   unit.plugin, unit.launch_error = plugin, err
@@ -258,6 +271,7 @@ function generation.follow(unit)
   local exit, request = ending.of_exit(unit, plugin.exit), unit.request
   plugin_is_gone(unit)
   unit:enter "deciding"
+  warm.look_ahead(unit)
   if request then
     exit.cause, exit.error, exit.requested, unit.request = request.kind, request.reason, false, nil
   elseif what == "unwanted" then

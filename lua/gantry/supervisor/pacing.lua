@@ -34,10 +34,16 @@ function pacing.new(clock)
     starts = {} }, Pacing)
 end
 
+---Whether there is a turn for who comes now.
+---@return boolean
+function Pacing:has_room()
+  return self.under_way < self.limit and #self.waiting == 0
+end
+
 ---Waits for a turn. Give it back with the function returned, once; a waiter that is cancelled leaves the queue.
 ---@return fun() release
 function Pacing:acquire()
-  return self:await_turn(self.waiting, self.under_way >= self.limit or #self.waiting > 0)
+  return self:await_turn(self.waiting, not self:has_room())
 end
 
 ---Waits until nothing else is launched, for what nobody waits for.

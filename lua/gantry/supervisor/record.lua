@@ -31,12 +31,16 @@ local function hash_of(text)
   return hash
 end
 
+-- Of configs: one that is in force is not changed any more.
+local hashes = setmetatable({}, { __mode = "k" })
+
 ---A short name for what of a policy's config matters to a container, and for the state of the credentials that it is to
 ---be restarted for. Another gantry may have other defaults: digests of two versions say nothing of each other.
----@param config gantry.Config
+---@param config gantry.Config in force
 ---@return string
 function record.digest(config)
-  local digest = ("%s:%016x"):format(version, hash_of(policies.digest(config)))
+  hashes[config] = hashes[config] or hash_of(policies.digest(config))
+  local digest = ("%s:%016x"):format(version, hashes[config])
   local stamps = policies.credential_stamps(config)
   return stamps and ("%s:%016x"):format(digest, hash_of(stamps)) or digest
 end

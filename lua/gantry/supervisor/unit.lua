@@ -204,7 +204,7 @@ function Unit:decide(exit)
   self.decision = { action = decision.action, reason = decision.reason, place = decision.place, delay = decision.delay,
     generation = exit.generation }
   if decision.action ~= "keep" then self:carry_out(decision, exit, self.asked ~= asked) end
-  self:save()
+  if not self:is_taken_up_at_once() then self:save() end
   hook.after(self, exit, decision)
   return decision
 end
@@ -227,8 +227,16 @@ function Unit:carry_out(decision, exit, overruled)
   if decision.scope == "dependents" then self.supervisor:restart_dependents(self) end
 end
 
+---Whether a start follows at once that takes up a container which waits: what led to it is written down with it.
+---@return boolean
+function Unit:is_taken_up_at_once()
+  return self.due ~= nil and self.due <= self.restart.clock and self.config.on_exit == nil and self:should_run()
+    and self.supervisor:dependencies_ready(self) and self.supervisor.pacing:has_room() and warm.waits(self)
+end
+
 ---The config of the next generation: the policy's, with what decisions changed.
 function Unit:next_config()
+  if not self.restart.changes then return self.config end
   local config, reason = changes.apply(self.config, self.restart.changes)
   if config then return config end
   self:note("warning", ("changes made by earlier decisions do not fit the policy any more: %s"):format(reason))

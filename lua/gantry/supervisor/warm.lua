@@ -171,18 +171,26 @@ function warm.stands_by(unit)
   return unit.standby ~= nil and unit.standby:find(unit:next_config()) ~= nil
 end
 
+---Whether one waits that the next start takes.
+---@param unit gantry.Unit
+---@return boolean
+function warm.waits(unit)
+  return not warm.stands_by(unit) and unit.pool ~= nil and unit.pool:find(unit:next_config()) ~= nil
+end
+
 ---The live one has died: its hosts are led to the one that stands by, and the policy is asked meanwhile. Where that
 ---has the plugin stay down, the address goes with the one that stood by.
 ---@param unit gantry.Unit
 function warm.lead_over(unit)
   if not unit:should_run() or unit.request then return end
-  local config = unit:next_config()
-  local index = unit.standby and unit.standby:find(config)
-  if index then
-    unit.standby.members[index]:take_address() -- the launch that takes it up tells what fails
-  elseif unit.pool then
-    unit.pool:look_ahead(config)
-  end
+  local index = unit.standby and unit.standby:find(unit:next_config())
+  if index then unit.standby.members[index]:take_address() end -- the launch that takes it up tells what fails
+end
+
+---What a restart would look at first is looked at while its policy is asked.
+---@param unit gantry.Unit
+function warm.look_ahead(unit)
+  if unit:should_run() and not unit.request and warm.waits(unit) then unit.pool:look_ahead(unit:next_config()) end
 end
 
 ---A restart that its policy delays is no reason to wait where one stands by: the next one to stand by waits instead.
