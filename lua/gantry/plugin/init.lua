@@ -61,6 +61,7 @@ Plugin.__index = Plugin
 ---@field for_host boolean? it waits for a host, whose output its gate can get by a socket alone
 ---@field directory_name string? of its socket directory, where that is not the plugin's name
 ---@field taken gantry.Plugin? one that was made ahead, which this launch takes up
+---@field follows gantry.Plugin? one that has ended, whose name may be handed on to this one
 ---@field on_step fun(step: string)? a step of the launch begins
 ---@field on_death fun()? its process has ended by itself; nothing of it was given back yet
 

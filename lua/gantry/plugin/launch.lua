@@ -29,6 +29,7 @@ local masking = require "gantry.plugin.masking"
 local ownership = require "gantry.place.ownership"
 local relabel = require "gantry.plugin.relabel"
 local refusal = require "gantry.plugin.refusal"
+local release = later "gantry.plugin.release"
 local removal = later "gantry.plugin.removal"
 local rootless = require "gantry.plugin.rootless"
 local rpc = later "gantry.grpc.rpc"
@@ -107,7 +108,10 @@ end
 ---A plugin whose sockets are in a directory of another name has its own name to itself all the same.
 ---@param plugin gantry.Plugin
 local function hold_name(plugin)
-  if plugin.directory:path() == plugin.root .. "/" .. plugin.name then return true end
+  local path = plugin.root .. "/" .. plugin.name
+  if plugin.directory:path() == path then return true end
+  plugin.name_directory = release.name(plugin.options.follows, path)
+  if plugin.name_directory then return true end
   local err
   plugin.name_directory, err = take_directory(plugin, plugin.root, plugin.name)
   return plugin.name_directory and true, err
@@ -121,6 +125,8 @@ local function open_directory(plugin)
   if not visible then return nil, hidden end
   local found, err = find_group(plugin) -- waits for what the engine says of itself
   if not found then return nil, err end
+  local held = release.name(plugin.options.follows, root .. "/" .. plugin.name)
+  if held then socket_directory.remove(held) end
   plugin.directory, err = take_directory(plugin, root, plugin.options.directory_name or plugin.name)
   if not plugin.directory then return nil, err end
   plugin.root = root

@@ -36,20 +36,32 @@ local function give_back(plugin, with_container)
   if plugin.borrowed then return attach.clean(plugin) end
   credentials.drop(plugin)
   if plugin.container then reattach_data.forget(plugin.container, plugin.options.environment) end
+  if plugin.name_directory then socket_directory.remove(plugin.name_directory) end
+  plugin.name_directory = nil
   if with_container then plugin:remove_container() end
   if plugin.directory then socket_directory.remove(plugin.directory) end
 end
 
 ---Gives back what the plugin holds: connections, container, directory. Without the directory, another generation can
 ---start while the container of this one, which is dead, is still there. One that is in nobody's way goes with the
----container.
+---container, and so does the plugin's name, where none that follows has taken it over by then.
 ---@param plugin gantry.Plugin
 ---@param with_container boolean
 function release.all(plugin, with_container)
   if plugin.connection then plugin.connection:close() end
-  if plugin.name_directory then socket_directory.remove(plugin.name_directory) end
   if plugin.told_exit and plugin.name_directory and not with_container then return end
   give_back(plugin, with_container)
+end
+
+---Hands on the plugin's name.
+---@param plugin gantry.Plugin?
+---@param path string of the directory that stands for it
+---@return table? directory the caller's
+function release.name(plugin, path)
+  local directory = plugin and plugin.name_directory
+  if not directory or directory:path() ~= path then return nil end
+  plugin.name_directory = nil
+  return directory
 end
 
 ---Removes the container, unless it is kept for inspection: by its id, or where none was answered by the name that was

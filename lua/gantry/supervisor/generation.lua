@@ -67,8 +67,8 @@ function EVENTS.reattached(unit, fields)
 end
 
 -- The steps of a launch with which where things stand is written down: those that begin it. One that waited is asked
--- before that, and starts while it is written: whoever follows a supervisor that was killed in between takes nothing for
--- the plugin that is not on record, and decides on the last end anew.
+-- before that, and starts while it is written: whoever follows a supervisor that was killed in between takes nothing
+-- for the plugin that is not on record, and decides on the last end anew.
 local WRITTEN_AT <const> = { find_image = true, ["taken.check_health"] = true, ["taken.await_handshake"] = true }
 
 ---@param unit gantry.Unit
@@ -88,7 +88,7 @@ function generation.launch_options(unit, release)
   return {
     engine = unit.supervisor.engine, name = unit.name, policy = unit.policy.path,
     runtime_dir = unit.supervisor.runtime_dir, supervisor = unit.supervisor.store.directory,
-    keeps_container = true, deaths = unit.supervisor.deaths,
+    keeps_container = true, deaths = unit.supervisor.deaths, follows = unit.dead,
     engine_timeout = math.huge, -- only the engine can start another one: until it is back nothing is better
     on_step = function(step) take_step(unit, step) end,
     on_output = function(stream, bytes) unit:take_output(stream, bytes) end,
