@@ -93,14 +93,21 @@ local parse = parsed.once(function(text)
   return valid and record or nil
 end)
 
+---@param container string
+---@param directory any where its labels say that its plugin has its socket
+---@param environment table<string, string>?
+---@return string? text of its record
+local function read(container, directory, environment)
+  local beside = path_beside(container, directory)
+  return state_dir.read(path_of(container, environment)) or beside and state_dir.read(beside) or nil
+end
+
 ---@param container any its name
 ---@param directory any where its labels say that its plugin has its socket
 ---@param environment table<string, string>?
 ---@return gantry.LaunchRecord? record not to be changed
 function launches.of(container, directory, environment)
-  if not is_name(container) then return nil end
-  local beside = path_beside(container, directory)
-  local text = state_dir.read(path_of(container, environment)) or beside and state_dir.read(beside)
+  local text = is_name(container) and read(container, directory, environment)
   local record = text and parse(text)
   return record and record.container == container and record or nil
 end
@@ -226,8 +233,12 @@ end
 function launches.of_other_boots(environment)
   local boot, list = machine.boot(), {}
   if boot == "" then return list end
-  for _, record in ipairs(launches.all(environment)) do
-    if record.boot and record.boot ~= boot and not record.keep then list[#list + 1] = record end
+  local of_this_boot = ('"boot":"%s"'):format(boot)
+  for _, name in ipairs(names_on_record(environment)) do
+    -- Most are, and each launch for a host asks.
+    local text = read(name, nil, environment) or of_this_boot
+    local record = not text:find(of_this_boot, 1, true) and launches.of(name, nil, environment)
+    if record and record.boot and record.boot ~= boot and not record.keep then list[#list + 1] = record end
   end
   return list
 end
