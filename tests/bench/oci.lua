@@ -34,8 +34,9 @@ local function sh(command)
   return output
 end
 
--- Containers are where they usually are, in a file system that has no disk to wait for.
-local scratch, run = sh("mktemp -d"):match "%S+", sh("mktemp -d -p /run gantry-bench-XXXXXX"):match "%S+"
+-- Containers are where they usually are, in a file system that has no disk to wait for, as not every machine's /run.
+local place = core.system.in_memory "/run" and "/run" or "/dev/shm"
+local scratch, run = sh("mktemp -d"):match "%S+", sh(("mktemp -d -p %s gantry-bench-XXXXXX"):format(place)):match "%S+"
 local environment = {}
 for name, value in pairs(core.system.environment()) do environment[name] = value end
 environment.GANTRY_IMAGE_DIR, environment.GANTRY_RUNTIME_DIR = scratch .. "/images", run
