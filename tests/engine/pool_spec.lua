@@ -8,6 +8,7 @@ local engines = require "gantry.engine"
 local gantry = require "gantry"
 local gate = require "gantry.plugin.gate"
 local gate_input = require "gantry.plugin.gate_input"
+local plugins = require "gantry.plugin"
 local pools = require "gantry.plugin.pool"
 local support = require "engine.support"
 local task = require "gantry.task"
@@ -64,6 +65,15 @@ describe("a pool", function()
       assert.are.equal(0, one:stop().code)
     end)
     assert.are.same({}, support.entries(runtime_dir))
+  end)
+
+  it("launches what keeps nothing of the one that it follows, which kept nothing of another", function()
+    task.run(function()
+      local config = assert(validate(support.kv()))
+      local plugin <close> = assert(plugins.launch(config, { engine = support.engine(), follows = {},
+        runtime_dir = runtime_dir, name = "kv-" .. core.system.random(3) }))
+      assert.is_nil(plugin.options.follows)
+    end)
   end)
 
   it("launches as ever where none waits, and is not asked once it is closed", function()

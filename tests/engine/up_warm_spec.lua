@@ -194,6 +194,10 @@ for kind, how in pairs(KINDS) do
       local now = await_full(1)
       assert.are.equal("KILL", now.last_exit.signal)
       assert.are.equal(137, now.last_exit.code)
+      -- The name that it took over is its own.
+      assert.matches("already running", place:run("run", place.policies .. "/kv.lua").stderr)
+      assert.are.equal(0, place:run("down").code)
+      check_gone()
     end)
 
     test("of another program than its name means by now are passed over", function()

@@ -186,6 +186,7 @@ end
 function plugin.launch(config, options)
   local self = options.taken or new(config, options)
   local ok, err = self:go_through(options.taken and ahead.take(self, config, options))
+  self.options.follows = nil -- which followed another one
   if not ok then return nil, err end
   self.protocol, self.protocol_version = self.handshake.protocol, self.handshake.protocol_version
   self.ready_ms = (core.loop.clock() - self.began) * 1000
