@@ -51,6 +51,38 @@ describe("rpc", function()
     assert.is_true(paused)
   end
 
+  describe("that is asked before it is ready", function()
+    ---@return gantry.Rpc? made, gantry.Event asked
+    local function connect(timeout, tls)
+      local asked = task.event()
+      local made = rpc.connect { socket = folder .. "/socket", timeout = timeout, tls = tls, on_made = function(one)
+        task.detach(function() asked:set(one:health(30)) end)
+      end }
+      return made, asked
+    end
+
+    it("answers", function()
+      task.run(function()
+        local made, asked = connect(30)
+        assert.is_true(asked:wait())
+        made:close()
+      end)
+    end)
+
+    it("says so where it is never ready", function() -- it waits for more of what is no HTTP/2
+      task.run(function()
+        local own = assert(require("gantry.core.certificate").generate())
+        local peer = assert(core.base64.decode((own.certificate:gsub("%-%-[^\n]*", ""):gsub("%s", ""))))
+        local made, asked = connect(0.2, { certificate = own.certificate, key = own.key, peer = peer,
+          server_name = "localhost" })
+        assert.is_nil(made)
+        local healthy, err = asked:wait()
+        assert.is_nil(healthy)
+        assert.are.equal("UNAVAILABLE", err.code)
+      end)
+    end)
+  end)
+
   it("gives the messages of a stream one by one", function()
     local sizes = {}
     for message in connection:stream(DOWNLOAD, request(5, 10)) do sizes[#sizes + 1] = #wire.fields(message)[1] end

@@ -35,7 +35,8 @@ Rpc.__index = Rpc
 
 ---Connects and waits until calls can be made.
 ---@param options { socket: string?, host: string?, port: integer?, tls: table?, timeout: number,
---- on_closed: fun(err: gantry.Error)? } a socket's path, or a numeric host and a port
+--- on_closed: fun(err: gantry.Error)?, on_made: fun(rpc: gantry.Rpc)? } a socket's path, or a numeric host and a port;
+--- what is called in on_made goes out with the first bytes, where the peer lets it
 ---@return gantry.Rpc?, gantry.Error?
 function rpc.connect(options)
   local grpc, missing = c_module.load "grpc"
@@ -52,14 +53,15 @@ function rpc.connect(options)
     end,
   })
   if not connection then return nil, err end
+  self.connection = connection
 
   local connected, failure
   local _ <close> = setmetatable({}, { __close = function()
-    if not connected then connection:close() end
+    if not connected then self:close() end
   end })
+  if options.on_made then options.on_made(self) end
   connected, failure = ready:wait()
   if not connected then return nil, failure end
-  self.connection = connection
   return self
 end
 

@@ -410,11 +410,15 @@ local function connect(plugin)
   if not options then return nil, wrong end
   options.tls, options.timeout = tls_options(plugin), plugin.config.start_timeout
   options.on_closed = function(reason) plugin.connection_lost = reason end
+  local asked = task.event()
+  options.on_made = function(made)
+    task.detach(function() asked:set(made:health(plugin.config.start_timeout)) end)
+  end
   local client, err = rpc.connect(options)
   if not client then return nil, connect_error(plugin, err) end
   plugin.connection = client
   plugin:follow_stdio()
-  local healthy, unhealthy = client:health(plugin.config.start_timeout)
+  local healthy, unhealthy = asked:wait()
   if not healthy then return nil, connect_error(plugin, unhealthy) end
   return true
 end
