@@ -155,6 +155,12 @@ static int directory_close(lua_State *L)
     return 0;
 }
 
+static int socket_dir_remove_rest(lua_State *L) /* root, name: see socket_dir.h */
+{
+    gantry_socket_dir_remove_rest(lua_gantry_check_text(L, 1), lua_gantry_check_text(L, 2));
+    return 0;
+}
+
 /* socket_dir.check_socket(directory, path) -> true | nil, err: whether `path` is a socket in the directory, and no link
  */
 static int socket_dir_check_socket(lua_State *L)
@@ -185,6 +191,7 @@ static const luaL_Reg functions[] = {
     {"root", socket_dir_root},
     {"make", socket_dir_make},
     {"adopt", socket_dir_adopt},
+    {"remove_rest", socket_dir_remove_rest},
     {"check_socket", socket_dir_check_socket},
     {NULL, NULL},
 };

@@ -363,6 +363,37 @@ static void test_processes_take_turns(void **state)
     assert_int_equal(entries(root), 0);
 }
 
+/* ---- what a killed process leaves ---- */
+
+static void test_rest_is_taken_away(void **state)
+{
+    char marker[128];
+
+    (void)state;
+    snprintf(marker, sizeof marker, "%s", below(".kv.gantry"));
+    assert_int_equal(mkdir(below("kv"), 0700), 0); /* not yet marked */
+    gantry_socket_dir_remove_rest(root, "kv");
+    assert_false(exists(below("kv")));
+    close(open(marker, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)); /* of one that is gone */
+    gantry_socket_dir_remove_rest(root, "kv");
+    assert_false(exists(marker));
+    gantry_socket_dir_remove_rest(root, "kv");
+    gantry_socket_dir_remove_rest(below("nowhere"), "kv");
+}
+
+static void test_rest_is_nothing_with_content(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(below("kv"), 0700), 0);
+    assert_int_equal(mkdir(below("kv/content"), 0700), 0);
+    close(open(below(".kv.gantry"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    gantry_socket_dir_remove_rest(root, "kv");
+    gantry_socket_dir_remove_rest(root, "kv/content");
+    gantry_socket_dir_remove_rest(root, "..");
+    assert_true(exists(below("kv/content")));
+    assert_true(exists(below(".kv.gantry")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +421,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_something_else_has_its_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_foreign_directory_has_its_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_processes_take_turns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rest_is_taken_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rest_is_nothing_with_content, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

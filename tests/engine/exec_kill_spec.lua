@@ -112,6 +112,21 @@ describe("gantry exec, killed", function()
     end)
   end)
 
+  it("takes away a directory whose maker was killed before it had said that it is gantry's", function()
+    task.run(function()
+      local engine, made = support.engine().endpoint.name, support.temporary()
+      local function clean(directory)
+        assert(os.execute(("%s exec-clean made %s gantry-none-1 %s %s"):format(os.getenv "GANTRY", engine, made,
+          directory)))
+      end
+      assert(os.execute(("mkdir %s/kv-1 && mkdir -p %s/kv-2/content"):format(made, made)))
+      clean "kv-1"
+      clean "kv-2" -- what has a content is somebody's
+      assert.are.same({ "kv-2" }, support.entries(made))
+      support.remove(made)
+    end)
+  end)
+
   ---@param rounds integer
   ---@param environment string[]? more of the hosts'
   local function run_rounds(rounds, environment)

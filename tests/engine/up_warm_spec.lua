@@ -257,6 +257,17 @@ return { binary = %q, cookie = { %q, %q }, disable_network = true, stop_timeout 
       end)
     end
 
+    test("leave no directory that a killed gantry up had just begun to make", function()
+      how.policy(place, "warm = 1,")
+      assert(os.execute(("mkdir %s/kv-0a1b2c %s/other-0a1b2c"):format(place.runtime_dir, place.runtime_dir)))
+      place:up()
+      await_full(1)
+      local left = table.concat(place:directories(), " ")
+      assert.is_nil(left:find("kv-0a1b2c", 1, true), left)
+      assert.is_table(core.system.stat(place.runtime_dir .. "/other-0a1b2c"))
+      assert(os.remove(place.runtime_dir .. "/other-0a1b2c"))
+    end)
+
     ---@return integer pid of the parent of a container's first process
     local function parent_of(id)
       local gate = assert(how.engine(place):inspect(id)).state.pid

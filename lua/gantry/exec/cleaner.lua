@@ -7,16 +7,16 @@ local core = require "gantry.core"
 local engines = require "gantry.engine"
 local launches = require "gantry.place.launches"
 local leftovers = require "gantry.plugin.leftovers"
-local ownership = require "gantry.place.ownership"
 local removal = require "gantry.plugin.removal"
 local retry = require "gantry.task.retry"
+local socket_directory = require "gantry.place.socket_directory"
 local task = require "gantry.task"
 
 local cleaner = {}
 
 -- Seconds: for an engine that is away; for a container that a launcher, killed meanwhile, may have asked for; for a
 -- process that holds the socket directory and is about to end.
-local ENGINE_TIMEOUT <const>, MAKING_TIMEOUT <const>, DIRECTORY_TIMEOUT <const> = 300, 30, 0.05
+local ENGINE_TIMEOUT <const>, MAKING_TIMEOUT <const>, DIRECTORY_TIMEOUT <const> = 300, 30, 2
 
 ---What to call the container: by hand its name may have been changed, or have become another's.
 ---@param name string that it was asked for by
@@ -44,15 +44,6 @@ end
 local function stop_container(engine, name, directory)
   local sent, err = engine:kill(current(name, directory), "KILL")
   return sent ~= nil or nil, err
-end
-
----@param root string
----@param name string
----@return boolean? gone nil where a living process holds it
-local function remove_directory(root, name)
-  local directory, state = ownership.lock(root .. "/" .. name)
-  if directory then directory:remove() end
-  return state ~= "alive" or nil
 end
 
 ---Does something on an engine that may be away, or go away meanwhile.
@@ -91,7 +82,7 @@ local function clean(what, engine_url, name, root, directory)
   end
   -- A container that is left is found by its directory, by whoever sweeps next.
   if root ~= "" and (gone or what == "keep") then
-    retry.until_result(DIRECTORY_TIMEOUT, function() return remove_directory(root, directory) end)
+    retry.until_result(DIRECTORY_TIMEOUT, function() return socket_directory.take_away(path) end)
   end
   if gone then leftovers.sweep(engine) end
   return gone and true or false

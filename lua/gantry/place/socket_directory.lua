@@ -43,4 +43,14 @@ function socket_directory.remove(directory)
   return directory:remove()
 end
 
+---Takes away the directory of an owner that was killed, whose name gantry chose and nobody else has.
+---@param path string
+---@return boolean? gone nil where a living process holds it
+function socket_directory.take_away(path)
+  local directory, state = ownership.lock(path)
+  if state == "alive" then return nil end
+  if directory then socket_directory.remove(directory) else core.socket_dir.remove_rest(ownership.split(path)) end
+  return true
+end
+
 return socket_directory

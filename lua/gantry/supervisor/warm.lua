@@ -7,7 +7,6 @@ local container = require "gantry.engine.container"
 local core = require "gantry.core"
 local for_host = require "gantry.plugin.for_host"
 local launches = require "gantry.place.launches"
-local ownership = require "gantry.place.ownership"
 local plugins = require "gantry.plugin"
 local pools = require "gantry.plugin.pool"
 local record = require "gantry.supervisor.record"
@@ -211,8 +210,7 @@ function warm.clean(unit)
     local path = root .. "/" .. name
     if base == unit.name:sub(1, LONGEST_BASE) and #number == 2 * BYTES then
       on_record = on_record or launches.directories()
-      local directory = not on_record[path] and ownership.lock(path)
-      if directory then socket_directory.remove(directory) end
+      if not on_record[path] then socket_directory.take_away(path) end
     end
   end
 end

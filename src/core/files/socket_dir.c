@@ -466,3 +466,14 @@ int gantry_socket_dir_remove(struct gantry_socket_dir *dir, struct gantry_error 
     gantry_socket_dir_close(dir);
     return result;
 }
+
+void gantry_socket_dir_remove_rest(const char *root, const char *name)
+{
+    int fd = socket_dir_is_name(name) ? open(root, OPEN_DIRECTORY) : -1;
+
+    if (fd < 0)
+        return;
+    if (unlinkat(fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        gantry_dir_marker_remove(fd, name);
+    close(fd);
+}

@@ -65,6 +65,11 @@ bool gantry_socket_dir_empty_in_part(const struct gantry_socket_dir *dir, unsign
  * any case, so that `dir` is gone. Fails with SOCKET_DIR_FAILED where something had to be left. */
 int gantry_socket_dir_remove(struct gantry_socket_dir *dir, struct gantry_error *err);
 
+/* Takes away what is left where whoever made root/name, or removed it, was killed between the directory and its marker:
+ * a directory that is empty, or the marker alone. For a name that gantry chose and nobody else has: nothing says that
+ * such a directory is not somebody's. */
+void gantry_socket_dir_remove_rest(const char *root, const char *name);
+
 /* Gives back the lock and leaves the directory. NULL is allowed. */
 void gantry_socket_dir_close(struct gantry_socket_dir *dir);
 
