@@ -34,6 +34,14 @@ describe("a plugin that went with its host", function()
     assert.are.same({ "gantry-kv-2", "killed" }, { left.container, left.how })
   end)
 
+  it("leaves nothing on record, where its launcher was killed as it wrote that down either", function()
+    assert(launches.keep(RECORD, environment))
+    local path = folder .. "/launches/gantry-kv-1.json"
+    assert(os.execute(("cp %s %s.new"):format(path, path)))
+    launches.forget("gantry-kv-1", RECORD.directory, environment)
+    assert.are.same({}, core.files.list(folder .. "/launches"))
+  end)
+
   it("is not told of where the file is anything else", function()
     launches.leave(RECORD, "left", environment)
     for _, text in ipairs { "", "{}", "[1]", '{"container":1,"at":2}', '{"container":"x","at":"y","how":"left"}',

@@ -88,7 +88,7 @@ end
 ---@param image gantry.BinaryImage
 ---@param environment table<string, string>?
 function binaries.forget_image(image, environment)
-  os.remove(path_of("binary_images", image_key(image), environment))
+  state_dir.remove(path_of("binary_images", image_key(image), environment))
 end
 
 ---@param engine string its address
@@ -113,7 +113,7 @@ function binaries.in_use(environment)
     if file and file:stamp() == use.stamp then
       found[use.sha256] = true
     else
-      os.remove(path_of("binaries", use.key, environment))
+      state_dir.remove(path_of("binaries", use.key, environment))
     end
     if file then file:close() end
   end

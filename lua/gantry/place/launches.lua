@@ -127,7 +127,7 @@ end
 function launches.forget(container, directory, environment)
   if not is_name(container) then return end
   launches.drop_credentials(container, directory, environment)
-  os.remove(path_of(container, environment))
+  state_dir.remove(path_of(container, environment))
   local beside = path_beside(container, directory)
   if beside and state_dir.read(beside) then os.remove(beside) end
 end

@@ -97,7 +97,7 @@ end
 ---@param environment table<string, string>?
 function reattach_data.forget(id, environment)
   if not is_id(id) then return end
-  os.remove(path_of(id, environment))
+  state_dir.remove(path_of(id, environment))
 end
 
 return reattach_data

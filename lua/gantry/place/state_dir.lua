@@ -56,4 +56,11 @@ function state_dir.write(path, text)
   return core.files.replace(path, text, PRIVATE_FILE)
 end
 
+---Removes a file of state, with what a process that was killed as it replaced it has left beside it.
+---@param path string
+function state_dir.remove(path)
+  os.remove(path)
+  os.remove(path .. ".new")
+end
+
 return state_dir

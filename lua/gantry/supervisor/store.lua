@@ -118,7 +118,7 @@ end
 
 ---@param name string
 function Store:remove(name)
-  os.remove(path_of(self, name))
+  state_dir.remove(path_of(self, name))
 end
 
 ---Writes down where the supervisor is spoken to, for those who have another runtime directory.
