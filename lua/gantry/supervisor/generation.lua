@@ -66,18 +66,23 @@ function EVENTS.reattached(unit, fields)
   unit:lost_output(("the engine was away%s: output of that time is lost here"):format(seconds))
 end
 
--- The steps of a launch with which where things stand is written down: those that begin it. One that waited is asked
--- before that, and starts while it is written: whoever follows a supervisor that was killed in between takes nothing
--- for the plugin that is not on record, and decides on the last end anew.
-local WRITTEN_AT <const> = { find_image = true, ["taken.check_health"] = true, ["taken.await_handshake"] = true }
+---Writes down that a generation begins.
+---@param unit gantry.Unit
+local function write_beginning(unit)
+  unit.unwritten = false
+  unit:save()
+  unit.supervisor:fault_point(unit, "begin")
+end
+
+-- The steps with which a beginning is written down that was not yet: one that waited is asked first, and starts while
+-- it is written; where none could be used, another is launched. Whoever follows a supervisor that was killed in between
+-- takes nothing for the plugin that is not on record, and decides on the last end anew.
+local WRITTEN_AT <const> = { ["taken.await_handshake"] = true, find_image = true }
 
 ---@param unit gantry.Unit
 ---@param step string
 local function take_step(unit, step)
-  if WRITTEN_AT[step] then
-    unit:save()
-    unit.supervisor:fault_point(unit, "begin")
-  end
+  if unit.unwritten and WRITTEN_AT[step] then write_beginning(unit) end
   unit.supervisor:fault_point(unit, step)
 end
 
@@ -134,6 +139,8 @@ local function launch(unit, release)
   unit.live, unit.image_id = nil, nil
   unit:enter "starting"
   unit:note("start", start_text(unit, before))
+  unit.unwritten = warm.waits(unit)
+  if not unit.unwritten then write_beginning(unit) end
   local plugin, err = warm.launch(unit, unit.generation_config, generation.launch_options(unit, release))
   -- Nothing may wait between a launch that succeeded and this line.
   unit.plugin, unit.launch_error = plugin, err

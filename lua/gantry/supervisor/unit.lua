@@ -55,6 +55,7 @@ local SHORTEST_DELAY <const> = 0.001
 ---@field pool gantry.Pool? containers that wait for it
 ---@field standby gantry.Pool? with one more generation, which is ready and has no address
 ---@field standby_due number? time of the core's clock before which none is started to stand by
+---@field unwritten boolean? its generation has begun, and that is not written down yet
 ---@field changed gantry.Event set, and replaced, whenever what is wanted changes
 ---@field turned gantry.Event set, and replaced, whenever its state changes
 ---@field down gantry.Event set while it is at rest

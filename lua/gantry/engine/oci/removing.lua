@@ -18,7 +18,7 @@ local removing = {}
 
 -- Seconds after which a directory without a record is nobody's who is just making it: before its maker holds the file
 -- `owner`, and once it should.
-local UNOWNED <const>, BROKEN_OFF <const> = 60, 2
+local UNOWNED <const>, BROKEN_OFF <const> = 5, 2
 local RECORD <const> = "record.json"
 
 ---@param record gantry.OciRecord
