@@ -211,6 +211,12 @@ describe("the folder of a launch's credentials", function()
     assert.is_nil(launches.of("gantry-kv-1", folder .. "/kv", environment_of_test))
   end)
 
+  it("goes where its maker was killed before it had said that it is gantry's", function()
+    shell("mkdir -m 700 %s/begun %s/begun/kv-0123abcd", folder, folder)
+    memory_dir.remove(folder .. "/begun/kv-0123abcd")
+    assert.same({}, core.files.list(folder .. "/begun"))
+  end)
+
   it("is nothing that gantry did not make", function()
     shell("mkdir -m 700 %s/theirs; touch %s/theirs/file", folder, folder)
     for _, path in ipairs { folder .. "/theirs", folder .. "/none", "relative/path", "/", "", "/a" } do

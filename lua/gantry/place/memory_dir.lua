@@ -44,12 +44,12 @@ function memory_dir.make(path)
   return true
 end
 
----Removes a folder that we made; one that is gone is a success.
+---Removes a folder that we made, or were killed over making; one that is gone is a success.
 ---@param path string
 function memory_dir.remove(path)
   local root, name = path:match "^(/.*)/([^/]+)$"
   local directory = root and core.socket_dir.adopt(root, name)
-  if directory then directory:remove() end
+  if directory then directory:remove() elseif root then core.socket_dir.remove_rest(root, name) end
 end
 
 return memory_dir
