@@ -129,7 +129,7 @@ function launches.forget(container, directory, environment)
   launches.drop_credentials(container, directory, environment)
   state_dir.remove(path_of(container, environment))
   local beside = path_beside(container, directory)
-  if beside and state_dir.read(beside) then os.remove(beside) end
+  if beside and state_dir.read(beside) then state_dir.remove(beside) end
 end
 
 ---Takes away the credentials of all earlier launches of a plugin, whose lock the caller holds: its containers are gone,
@@ -235,9 +235,9 @@ function launches.of_other_boots(environment)
   if boot == "" then return list end
   local of_this_boot = ('"boot":"%s"'):format(boot)
   for _, name in ipairs(names_on_record(environment)) do
-    -- Most are, and each launch for a host asks.
-    local text = read(name, nil, environment) or of_this_boot
-    local record = not text:find(of_this_boot, 1, true) and launches.of(name, nil, environment)
+    -- Most are of this one, and each launch for a host asks: those are not parsed.
+    local text = read(name, nil, environment)
+    local record = text and not text:find(of_this_boot, 1, true) and launches.of(name, nil, environment)
     if record and record.boot and record.boot ~= boot and not record.keep then list[#list + 1] = record end
   end
   return list

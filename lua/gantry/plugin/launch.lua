@@ -125,6 +125,7 @@ local function open_directory(plugin)
   if not visible then return nil, hidden end
   local found, err = find_group(plugin) -- waits for what the engine says of itself
   if not found then return nil, err end
+  -- Its own sockets are to be where only a name stood.
   local held = release.name(plugin.options.follows, root .. "/" .. plugin.name)
   if held then socket_directory.remove(held) end
   plugin.directory, err = take_directory(plugin, root, plugin.options.directory_name or plugin.name)

@@ -189,7 +189,8 @@ end
 ---What a restart would look at first is looked at while its policy is asked.
 ---@param unit gantry.Unit
 function warm.look_ahead(unit)
-  if unit:should_run() and not unit.request and warm.waits(unit) then unit.pool:look_ahead(unit:next_config()) end
+  if not unit.pool or not unit:should_run() or unit.request or warm.stands_by(unit) then return end
+  unit.pool:look_ahead(unit:next_config())
 end
 
 ---A restart that its policy delays is no reason to wait where one stands by: the next one to stand by waits instead.
