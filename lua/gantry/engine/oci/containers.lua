@@ -242,7 +242,6 @@ end
 ---@return gantry.ContainerSummary[] containers
 function Containers:list(labels, image)
   local list, ids = {}, self.layout:ids()
-  self.layout:drop_stale_names()
   for id, owned in pairs(self.owned) do
     if unrecorded.record(self.layout, owned) and not core.system.stat(self.layout:container(id)) then
       ids[#ids + 1] = id
@@ -257,6 +256,7 @@ function Containers:list(labels, image)
         status = state_of(self, record).status, created = record.created }
     end
   end
+  self.layout:drop_stale_names()
   return list
 end
 

@@ -107,6 +107,23 @@ function Layout:named(name)
   if id and layout.is_id(id) and core.system.stat(self:container(id)) then return id end
 end
 
+---Takes away a name's file. Two who find a stale one take turns by its lock: the second would else take away what the
+---first has put in its place.
+---@param self gantry.OciLayout
+---@param name string
+---@param is_free fun(): boolean? asked under the lock
+local function remove_name(self, name, is_free)
+  local path = self:name_path(name)
+  local lock <close> = core.files.lock(path)
+  if lock and is_free() then os.remove(path) end
+end
+
+---@param self gantry.OciLayout
+---@param name string
+local function drop_stale_name(self, name)
+  remove_name(self, name, function() return not self:named(name) end)
+end
+
 ---Takes a name for a container, whose directory is there. That of one that is gone is taken over.
 ---@param name string
 ---@param id string
@@ -116,9 +133,8 @@ function Layout:take_name(name, id)
     return nil, errors.new("ENGINE_REFUSED", ("'%s' is no name of a container: it has letters, digits, '_', '.' and "
       .. "'-' alone"):format(name))
   end
-  local path = self:name_path(name)
   for _ = 1, 2 do
-    local ok, err = core.files.create(path, id, PRIVATE_FILE)
+    local ok, err = core.files.create(self:name_path(name), id, PRIVATE_FILE)
     if ok then return true end
     if err.code ~= "FILE_EXISTS" then return nil, err end
     local other = self:named(name)
@@ -126,7 +142,7 @@ function Layout:take_name(name, id)
       return nil, errors.new("CONFLICT", ("the name '%s' is that of container %s; remove that, or take another name")
         :format(name, other:sub(1, 12)), { status = 409 })
     end
-    os.remove(path)
+    drop_stale_name(self, name)
   end
   return nil, errors.new("CONFLICT", ("the name '%s' is being taken by somebody else"):format(name), { status = 409 })
 end
@@ -136,15 +152,15 @@ end
 ---@param id string
 function Layout:drop_name(name, id)
   if not name:find(NAME) then return end
-  local path = self:name_path(name)
-  if (core.files.read(path, 65, true) or ""):match "^%x+" == id then os.remove(path) end
+  local function is_its() return (core.files.read(self:name_path(name), 65, true) or ""):match "^%x+" == id end
+  if is_its() then remove_name(self, name, is_its) end
 end
 
 ---Lets go of names of containers that are gone: their monitors, which removed them, know of no names. A container's
 ---directory is there before its name is.
 function Layout:drop_stale_names()
   for _, name in ipairs(core.files.list(self.path .. "/names") or {}) do
-    if name:find(NAME) and not self:named(name) then os.remove(self:name_path(name)) end
+    if name:find(NAME) and not self:named(name) then drop_stale_name(self, name) end
   end
 end
 
