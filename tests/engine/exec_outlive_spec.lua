@@ -109,15 +109,8 @@ describe("a host that ends without closing its plugin", function()
   end)
 
   it_runs("leaves it where the launch holds its connections to the engine", function()
-    assert(os.execute("mkdir -m 700 " .. root .. "/tls"))
-    local address = task.event()
-    local front <close> = assert(core.process.spawn(task.loop(), {
-      hosts.find("tlsfront"), root .. "/tls", support.engine().endpoint.unix_socket,
-      input = "null", output = "pipe", error = "inherit", on_exit = function() end,
-      on_output = function(_, bytes) address:set(bytes:match("^(%S+)\n")) end,
-    }))
-    part(first(OUTLIVES, false, { "DOCKER_HOST=" .. address:wait(), "DOCKER_CERT_PATH=" .. root .. "/tls",
-      "DOCKER_TLS_VERIFY=1" }), "is killed")
+    local front <close>, environment = hosts.behind_tls(root .. "/tls")
+    part(first(OUTLIVES, false, environment), "is killed")
     running()
     close(successor())
     hosts.assert_nothing_left(policy, runtime_dir)

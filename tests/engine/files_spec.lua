@@ -111,16 +111,9 @@ describe("files", function()
   it("do so behind TLS, where the launcher holds the connections itself", function()
     if not hosts.find("tlsfront") then return pending("go-plugin's hosts need a newer Go") end
     task.run(function()
-      assert(os.execute("mkdir -m 700 " .. root .. "/tls"))
-      local address = task.event()
-      local front = assert(core.process.spawn(task.loop(), {
-        hosts.find("tlsfront"), root .. "/tls", support.engine().endpoint.unix_socket,
-        input = "null", output = "pipe", error = "inherit", on_exit = function() end,
-        on_output = function(_, bytes) address:set(bytes:match("^(%S+)\n")) end,
-      }))
+      local front, entries = hosts.behind_tls(root .. "/tls")
       local policy = hosts.policy(root .. "/old.lua", OLD .. "share_tmp = true")
-      local entries = { "DOCKER_HOST=" .. address:wait(), "DOCKER_CERT_PATH=" .. root .. "/tls", "DOCKER_TLS_VERIFY=1",
-        table.unpack(environment) }
+      table.move(environment, 1, #environment, #entries + 1, entries)
       local host = hosts.start("old", { "host", policy }, { runtime_dir = runtime_dir, environment = entries })
       assert.are.equal(0, host:wait().code, host.stderr)
       assert.is_truthy(host.stdout:find("met the host's listener: : error=<nil>", 1, true), host.stdout)
