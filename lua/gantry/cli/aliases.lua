@@ -12,8 +12,8 @@ local CHECK <const> = "`gantry check POLICY` checks policies"
 local CALL <const> = "`gantry call NAME METHOD` calls a plugin"
 local UP <const> = "`gantry up DIR` keeps the plugins of a directory running"
 local GC <const> = "`gantry gc` removes what killed gantries left behind"
-local IMAGE <const> = "images are the engine's (`docker pull`, `docker images`); `gantry plan POLICY` says which one a "
-  .. "policy means"
+local PULL <const> = "`gantry image pull IMAGE` fetches an image; a plugin's start does so by itself"
+local NO_BUILD <const> = "gantry builds and pushes no images; `binary = \"PATH\"` in a policy needs none"
 local SESSION <const> = "`gantry repl` is a Lua session"
 local PLAN <const> = "`gantry plan POLICY` shows what would be created"
 local UNIT <const> = "a policy in the directory of `gantry up` is enabled; `gantry stop NAME` keeps it down"
@@ -38,7 +38,8 @@ local aliases = {
   quit = "`gantry down` stops all of them", ["daemon-reload"] = "`gantry reload` reads the policies again",
   refresh = "`gantry reload` reads the policies again", enable = UNIT, disable = UNIT, mask = UNIT,
   prune = GC, clean = GC, cleanup = GC, system = GC,
-  pull = IMAGE, push = IMAGE, images = IMAGE, image = IMAGE, build = IMAGE, rmi = IMAGE,
+  pull = PULL, push = NO_BUILD, build = NO_BUILD, images = "`gantry image list` lists the engine's images",
+  load = "`gantry image load ARCHIVE` loads an image", rmi = "`gantry image remove IMAGE` removes an image",
   shell = SESSION, sh = SESSION, lua = SESSION, console = SESSION, eval = "`gantry -e CODE` runs a chunk of Lua",
   diagnose = "`gantry doctor` looks for what would stop a plugin",
 }

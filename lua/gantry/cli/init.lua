@@ -144,6 +144,23 @@ local function run_verb(name, ...)
   error(code, 0)
 end
 
+---@param name string that is no verb
+---@return string hint what was meant, as far as can be told; may be empty
+local function meant_verb(name)
+  local aliases = require "gantry.cli.aliases"
+  local lower = name:lower()
+  if aliases[lower] then return ": " .. aliases[lower] end
+  if name:find "%.lua$" then
+    return (": `gantry run %s` launches a policy's plugin"):format(require("gantry.base.shell").quote(name))
+  end
+  local near = nearest.find(lower, verb_names())
+  if near then return ("; did you mean '%s'?"):format(near) end
+  local known = {}
+  for alias in pairs(aliases) do known[#known + 1] = alias end
+  near = nearest.find(lower, known)
+  return near and ": " .. aliases[near] or ""
+end
+
 ---@param name string
 ---@return integer exit_code
 local function unknown_verb(name)
@@ -153,10 +170,7 @@ local function unknown_verb(name)
     return usage_error(("unknown option '%s' before the verb; options of a verb come after it (`gantry` lists the "
       .. "verbs)"):format(name))
   end
-  local meant = require("gantry.cli.aliases")[name]
-  local near = not meant and nearest.find(name, verb_names())
-  return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name, meant and ": " .. meant
-    or near and ("; did you mean '%s'?"):format(near) or ""))
+  return usage_error(("unknown verb '%s'%s (`gantry` lists the verbs)"):format(name, meant_verb(name)))
 end
 
 ---@param ... string __complete, and the words after `gantry`
