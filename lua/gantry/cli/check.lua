@@ -76,11 +76,12 @@ local function load(path, options)
   local function on_read(read, what) seen[real(read)] = what end
   local policy, err = gantry.load(path, { engine = options.engine, ctx = options.ctx, verb = "check",
     on_read = on_read, print = policy_options.print })
-  local found = policy and offline.findings(policy, options.ctx ~= nil) or errors.is(err) and { err } or err
+  local found, warnings = errors.is(err) and { err } or err, {}
+  if policy then found, warnings = offline.findings(policy, options.ctx ~= nil) end
   local unusable = policy and check_binary(policy)
   if unusable then found[#found + 1] = unusable end
   return { path = path, real = real(path), folder = real(folder_of(path)), seen = seen,
-    policy = policy, errors = found, warnings = policy and not options.ctx and offline.missing(policy) or {} }
+    policy = policy, errors = found, warnings = warnings }
 end
 
 ---What is named on the command line, folders as what is in them; tests and the site policy are none, which a pattern

@@ -94,10 +94,27 @@ local function check(options)
   return options
 end
 
+---@param path string absolute
+---@return string? reason
+local function wrong_path(path)
+  -- Where the runtime makes devices, which a folder that is mounted over them has none of.
+  if container_paths.clean(path) == "/dev" then return "must not be /dev, which is memory as it is" end
+  return container_paths.wrong_target(path)
+end
+
+local path = setmetatable({
+  read = function(value, at, report)
+    local read = values.target.read(value, at, report)
+    local reason = read and wrong_path(read)
+    if reason then return report(at, ("%s %s"):format(at, reason)) end
+    return read
+  end,
+}, { __index = values.target })
+
 local map = types.map(types.string { empty = true, one_line = true, check = check }, {
   text = "a map of paths to options, or a list of paths", key = function(key)
     if key:sub(1, 1) ~= "/" then return "must be an absolute path" end
-    return container_paths.wrong_target(key)
+    return wrong_path(key)
   end,
 })
 
@@ -106,10 +123,10 @@ return {
   kind = "map", text = map.text, is = map.is,
   read = function(value, at, report)
     if not types.is_list(value) then return map.read(value, at, report) end
-    local paths = types.list(values.target).read(value, at, report)
+    local paths = types.list(path).read(value, at, report)
     if not paths then return nil end
     local read = {}
-    for _, path in ipairs(paths) do read[path] = "" end
+    for _, one in ipairs(paths) do read[one] = "" end
     return read
   end,
 }

@@ -15,10 +15,10 @@ local LARGEST <const> = 1024 * 1024
 ---@return table|gantry.Error profile_or_err SECCOMP_UNREADABLE, SECCOMP_INVALID
 function profile.read(path)
   local text, status = core.files.read(path, LARGEST)
-  if text and status.type ~= "file" then text = nil end
-  if not text then
-    return nil, errors.new("SECCOMP_UNREADABLE", ("seccomp: %s is no file that can be read (%s); correct the policy")
-      :format(path, status.message or "it is a " .. status.type))
+  if not text or status.type ~= "file" then
+    local why = text and "it is a " .. status.type or status.message
+    return nil, errors.new(text and "SECCOMP_INVALID" or "SECCOMP_UNREADABLE", ("seccomp: %s is no file that can be "
+      .. "read (%s); correct the policy"):format(path, why))
   end
   local read = json.decode(text)
   if type(read) ~= "table" then

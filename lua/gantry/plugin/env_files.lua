@@ -60,16 +60,26 @@ local function parse(text, path, field, into)
   return true
 end
 
+---@param path string
+---@param field string the policy's, for messages
+---@param found gantry.EnvFiles? to be added to
+---@return gantry.EnvFiles? found
+---@return gantry.Error? err as of gantry.plugin.secret_file, and ENV_FILE_INVALID
+function env_files.read_one(path, field, found)
+  found = found or { values = {}, warnings = {} }
+  local text, err = secret_file.read(path, field)
+  if not text then return nil, err end
+  local ok, wrong = parse(text, path, field, found)
+  return ok and found, wrong
+end
+
 ---@param config gantry.Config
 ---@return gantry.EnvFiles? found, gantry.Error? err
 function env_files.read(config)
   local found = { values = {}, warnings = {} }
   for i, path in ipairs(config.env_files or {}) do
-    local field = ("env_files[%d]"):format(i)
-    local text, err = secret_file.read(path, field)
-    if not text then return nil, err end
-    local ok, wrong = parse(text, path, field, found)
-    if not ok then return nil, wrong end
+    local ok, err = env_files.read_one(path, ("env_files[%d]"):format(i), found)
+    if not ok then return nil, err end
   end
   return found
 end

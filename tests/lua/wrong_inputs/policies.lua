@@ -131,6 +131,17 @@ local ROWS <const> = {
   { 'credentials = { token = "/nowhere/token" }', { "kv.lua:2: warning: credentials.token: /nowhere/token" },
     code = 0 },
   { 'seccomp = "/nowhere.json"', { "kv.lua:2: warning: seccomp: /nowhere.json" }, code = 0 },
+  -- What is there, and is something else.
+  { 'devices = { "/dev/null", "/etc/passwd" }', { "kv.lua:2: devices[2]: /etc/passwd is no device" } },
+  { 'env_files = { "/nowhere/env", "/etc" }', { "kv.lua:2: env_files[2]: /etc is a directory; name one file",
+    "kv.lua:2: warning: env_files[1]: /nowhere/env" } },
+  { 'env_files = "/etc/passwd"', { "kv.lua:2: env_files[1]: /etc/passwd:1: the line has no '='" } },
+  { 'credentials = { token = "/etc" }', { "kv.lua:2: credentials.token: /etc is a directory; name one file" } },
+  { 'seccomp = "/etc"', { "kv.lua:2: seccomp: /etc is no file that can be read (it is a directory)" } },
+  { 'seccomp = "/etc/passwd"', { "kv.lua:2: seccomp: /etc/passwd is no JSON" } },
+  { 'temp_dir = "/etc/passwd"', { "kv.lua:2: temp_dir: /etc/passwd is no folder" } },
+  { 'tmpfs = { "/x", "/x/../dev" }', { "tmpfs[2] must not be /dev" } },
+  { 'tmpfs = { ["/dev/"] = "size=1m" }', { "must not be /dev" } },
   -- What no engine was asked.
   { 'user = "kv", runtime = "runsc", networks = { "backend" }', { "not checked, since that takes an engine: image, "
     .. "user, runtime, networks; `gantry doctor POLICY` asks it" }, code = 0 },
