@@ -104,7 +104,9 @@ describe("types", function()
     assert.same({ "x[2] must be a string, got 2", "x[3] must not be empty" }, select(2, read(list, { "a", 2, "" })))
     local set = types.list(types.string(), { unique = true })
     assert.same({ "x: 'a' is there twice" }, select(2, read(set, { "a", "a" })))
-    assert.same({ "x must be a list of strings, got a list" }, select(2, read(list, { "a", nil, "c", b = 1 })))
+    assert.same({ "x must be a list of strings, got a list that has names as well" },
+      select(2, read(list, { "a", nil, "c", b = 1 })))
+    assert.same({ "x must be a list of strings, got a list with nil in it" }, select(2, read(list, { "a", nil, "c" })))
   end)
 
   it("check one value or a list of them", function()

@@ -94,7 +94,7 @@ describe("settings", function()
       ["return 5"] = ":1: it must return a table, got 5",
       [""] = ":1: it must return a table, got nothing",
       ["return {"] = ":1: unexpected symbol near <eof>",
-      ["return { engine = missing.field }"] = ":1: attempt to index a nil value (global 'missing')",
+      ["return { engine = missing.field }"] = ":1: 'missing' is not defined",
       ["while true do end"] = "did not end within",
       ["\27Lua"] = "is a binary chunk",
     } do

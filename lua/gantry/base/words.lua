@@ -12,6 +12,18 @@ local function escape(byte)
   return ("\\x%02x"):format(byte:byte())
 end
 
+---@param value table
+---@return string
+local function show_table(value)
+  if rawget(value, 1) == nil then return "a table" end
+  local count, last = 0, 0
+  for key in next, value do
+    if math.type(key) ~= "integer" then return "a list that has names as well" end
+    count, last = count + 1, math.max(last, key)
+  end
+  return count == last and "a list" or "a list with nil in it"
+end
+
 ---A value, short and on one line: 'text', 5, true, "a list", "a function".
 ---@param value any
 ---@return string
@@ -24,7 +36,7 @@ function words.show(value)
   if kind == "number" then return math.type(value) == "integer" and ("%d"):format(value) or ("%.14g"):format(value) end
   if kind == "boolean" then return tostring(value) end
   if kind == "nil" then return "nothing" end
-  if kind == "table" then return rawget(value, 1) ~= nil and "a list" or "a table" end
+  if kind == "table" then return show_table(value) end
   return "a " .. kind
 end
 

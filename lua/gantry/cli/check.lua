@@ -134,7 +134,13 @@ end
 ---@param seen_by table<string, table>
 local function find_base(one, seen_by)
   if one.policy then return end
-  one.base = lacks_image_alone(one.errors) or bases.is_base(one.real, one.errors, seen_by)
+  one.base = bases.is_base(one.real, one.errors, seen_by)
+  if not one.base and lacks_image_alone(one.errors) then
+    local err = one.errors[1]
+    one.base, one.warnings = true, { errors.new(err.code, ("%s:%d: warning: names neither image nor binary, so that it "
+      .. "can only be a base that other policies require"):format(err.file, err.line), { file = err.file,
+      line = err.line, field = err.field }) }
+  end
   if one.base then one.errors = {} end
 end
 

@@ -120,6 +120,24 @@ function Loader:names(at)
   return false
 end
 
+-- What a policy has once it asks for it, by the global that it is taken for.
+local NO_GLOBAL <const> = {
+  gantry = 'write local gantry = require "gantry" before it',
+  restart = 'write local restart = require "gantry.restart" before it',
+  units = 'write local units = require("gantry").units before it',
+  ctx = "it is the argument of a policy that is a function: return function(ctx) … end",
+}
+
+---What Lua says of a global that is none, in the words of who wrote it.
+---@param message string
+---@return string
+local function say_undefined(message)
+  return (message:gsub("attempt to %l+ a nil value %(global '([%w_]+)'%)$", function(name)
+    local hint = NO_GLOBAL[name]
+    return ("'%s' is not defined%s"):format(name, hint and "; " .. hint or "")
+  end))
+end
+
 ---What ended a call. A policy may have caught an error object and changed it: nothing of it is taken unseen.
 ---@param err gantry.Error of core.budget.call
 ---@param limits table of the call
@@ -141,7 +159,7 @@ function Loader:explain(err, limits)
   if code == "POLICY_BUDGET_MEMORY" then message = message:gsub("%d+ bytes", units.format_bytes(limits.bytes)) end
   local path
   message, path, line = self:tidy(message)
-  return errors.new(code, message, { file = path, line = line })
+  return errors.new(code, say_undefined(message), { file = path, line = line })
 end
 
 ---Raises a message with the place in the policy's files that called, where a tail call has not wiped it out.

@@ -172,6 +172,21 @@ local ROWS <const> = {
     files = { kv = "\127ELF\2\1\1\0" .. ("x"):rep(2 << 20) } },
   { nil, { "kv.lua: is a binary chunk; a policy is Lua source" }, command = "check kv.lua",
     files = { ["kv.lua"] = string.dump(function() return 1 end) } },
+  -- What has to be asked for first.
+  { 'restart = restart.backoff { first = "1s" }', { "kv.lua:2: ", 'local restart = require "gantry.restart"' } },
+  { "hostname = ctx.name", { "kv.lua:2: ", "the argument of a policy that is a function: return function(ctx)" } },
+  { "args = gantry.args", { "kv.lua:2: ", 'local gantry = require "gantry"' } },
+  { "args = missing.args", { "kv.lua:2: 'missing' is not defined" }, without = "require" },
+  { "args = missing()", { "kv.lua:2: 'missing' is not defined" } },
+  -- Lists that are none.
+  { 'args = { "a", nil, "b" }', { "kv.lua:2: args must be a list of strings, got a list with nil in it" } },
+  { 'args = { "a", b = "c" }', { "kv.lua:2: args must be a list of strings, got a list that has names as well" } },
+  -- What names nothing to run.
+  { nil, { "kv.lua:1: warning: names neither image nor binary" }, code = 0,
+    files = { ["kv.lua"] = "return function(ctx) return { image = ctx.env.NOWHERE } end" } },
+  { nil, { '"base":true' }, without = "warning:", code = 0, command = "check --json policies",
+    files = { ["policies/base.lua"] = "return { init = true }", ["policies/kv.lua"] =
+      'return require("gantry").extend(require "base", { image = "kv" })' } },
   -- What a policy cannot do.
   { "memory = os.getenv 'MEMORY'", { "kv.lua:2: os.getenv: policies have none: ctx.env" } },
   { "init = os.exit(1)", { "kv.lua:2: os.exit: policies have none" } },
