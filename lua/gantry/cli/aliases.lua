@@ -16,12 +16,14 @@ local PULL <const> = "`gantry image pull IMAGE` fetches an image; a plugin's sta
 local NO_BUILD <const> = "gantry builds and pushes no images; `binary = \"PATH\"` in a policy needs none"
 local SESSION <const> = "`gantry repl` is a Lua session"
 local PLAN <const> = "`gantry plan POLICY` shows what would be created"
+local COMPLETION <const> = "completions for bash, zsh and fish are installed with gantry"
 local UNIT <const> = "a policy in the directory of `gantry up` is enabled; `gantry stop NAME` keeps it down"
 
 ---@type table<string, string>
 local aliases = {
   status = "`gantry ps` lists the plugins, `gantry why NAME` tells what happened to one",
-  list = PS, ls = PS, stats = PS, plugins = PS, ["list-units"] = PS, ["is-active"] = PS, containers = PS,
+  list = PS, ls = PS, stats = PS, plugins = PS, ["list-units"] = PS, ["is-active"] = PS, containers = PS, get = PS,
+  ["is-failed"] = PS, ["is-enabled"] = UNIT, ["reset-failed"] = "`gantry start NAME` starts a plugin that has given up",
   show = INSPECT, describe = INSPECT, info = "`gantry doctor` tells of engine and machine",
   explain = "`gantry why NAME` tells what happened to a plugin",
   kill = STOP, pause = STOP, rm = REMOVE, remove = REMOVE, delete = REMOVE, destroy = REMOVE,
@@ -36,11 +38,13 @@ local aliases = {
   validate = CHECK, lint = CHECK, verify = CHECK, config = CHECK, cat = PLAN, diff = PLAN,
   apply = UP, supervise = UP, daemon = UP, serve = UP, compose = UP, shutdown = "`gantry down` stops all of them",
   quit = "`gantry down` stops all of them", ["daemon-reload"] = "`gantry reload` reads the policies again",
+  edit = "a policy is a file: edit it, and `gantry reload` reads it again",
   refresh = "`gantry reload` reads the policies again", enable = UNIT, disable = UNIT, mask = UNIT,
   prune = GC, clean = GC, cleanup = GC, system = GC,
   pull = PULL, push = NO_BUILD, build = NO_BUILD, images = "`gantry image list` lists the engine's images",
   load = "`gantry image load ARCHIVE` loads an image", rmi = "`gantry image remove IMAGE` removes an image",
   shell = SESSION, sh = SESSION, lua = SESSION, console = SESSION, eval = "`gantry -e CODE` runs a chunk of Lua",
+  completion = COMPLETION, completions = COMPLETION,
   diagnose = "`gantry doctor` looks for what would stop a plugin",
 }
 
