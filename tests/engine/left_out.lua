@@ -37,6 +37,7 @@ local LEFT_OUT <const> = {
       .. "hands gantry no environment, which names this engine in the tests",
   },
   exec_ask = { ["behind TLS"] = TLS, ["an engine that is away"] = DAEMON },
+  exec_engine_memory = { [""] = "about a daemon that takes its time to say what it is" },
   exec_kill = {
     ["over a proxy that cuts"] = DAEMON,
     ["when all that looks after a plugin is killed at once"] = HAND_OVER,

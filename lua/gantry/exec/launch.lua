@@ -37,13 +37,15 @@ local LONGEST_DIRECTORY_NAME <const> = 32
 ---@field name string
 ---@field config gantry.Config
 ---@field engine gantry.EngineClient
+---@field remembered gantry.RememberedEngine
 ---@field options { policy: string } with what the steps add
 ---@field start_by number by the loop's clock
 ---@field has_started boolean? its guardians take it away, who know how the host went
 local Launch = {}
 Launch.__index = Launch
 
----@param fields { name: string, config: gantry.Config, engine: gantry.EngineClient, options: table, start_by: number }
+---@param fields { name: string, config: gantry.Config, engine: gantry.EngineClient,
+--- remembered: gantry.RememberedEngine, options: table, start_by: number }
 ---@return gantry.ExecLaunch
 function launch.new(fields) return setmetatable(fields, Launch) end
 
@@ -188,6 +190,9 @@ local function tell_places(self)
 end
 
 ---@param self gantry.ExecLaunch
+local function confirm_engine(self) return self.remembered:confirm() end
+
+---@param self gantry.ExecLaunch
 local function hand_over_output(self)
   self.connections = connections.new(self.engine, self.container, face, resident)
   return self.connections:hand_over_output(self.directory:lock())
@@ -211,8 +216,8 @@ local function hand_over_end(self)
 end
 
 local STEPS = {
-  adapt, read_host, steps.find_image, steps.check_runtime, name_all, make_directory, steps.create, tell_places,
-  hand_over_output, start,
+  adapt, read_host, steps.find_image, steps.check_runtime, name_all, make_directory, steps.create,
+  confirm_engine, tell_places, hand_over_output, start,
 }
 
 ---@param arguments string[]

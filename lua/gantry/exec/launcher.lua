@@ -14,6 +14,7 @@ local face_watch = require "gantry.exec.face_watch"
 local later = require "gantry.base.later"
 local settings = require "gantry.policy.settings"
 local task = require "gantry.task"
+local remembered_engine = later "gantry.exec.remembered_engine"
 local by_gate = later "gantry.exec.by_gate"
 local context = later "gantry.policy.context"
 local host_log = later "gantry.exec.host_log"
@@ -37,40 +38,44 @@ local function tell_of_host(policy)
   if went then host_log.say("info", went) end
 end
 
----@return gantry.EngineClient? engine, gantry.Error? err
-local function reach_engine()
+---@param believe boolean whether it may be taken for what it was at the launch before, until it has said what it is
+---@return gantry.EngineClient? engine
+---@return gantry.Error|gantry.RememberedEngine err_or_remembered
+local function reach_engine(believe)
   local engine, err = engines.connect()
-  if engine then engine:ask() end -- it takes its time to say what it is
-  return engine, err
+  if not engine then return nil, err end
+  return engine, remembered_engine.ask(engine, believe)
 end
 
 ---Begins to connect, so that what the engine is asked is under way while the policy is read.
----@return fun(): gantry.EngineClient?, gantry.Error? connect waits until it is done
-local function begin_to_connect()
+---@param believe boolean as of reach_engine
+---@return fun(): gantry.EngineClient?, gantry.Error|gantry.RememberedEngine connect waits until it is done
+local function begin_to_connect(believe)
   local reached = task.event()
-  task.detach(function() reached:set(xpcall(reach_engine, errors.traced)) end)
+  task.detach(function() reached:set(xpcall(reach_engine, errors.traced, believe)) end)
   task.first(function() reached:wait() end, function() task.sleep(HEAD_START) end)
   task.sleep(0) -- the question goes out
   return function()
-    local ok, engine, err = reached:wait()
+    local ok, engine, other = reached:wait()
     if not ok then error(engine, 0) end
-    return engine, err
+    return engine, other
   end
 end
 
 ---@class gantry.ExecBeginning
 ---@field policy gantry.Policy
 ---@field gates string? the folder of gates, where these start plugins
----@field connect fun(): gantry.EngineClient?, gantry.Error?
+---@field connect fun(): gantry.EngineClient?, gantry.Error|gantry.RememberedEngine
 ---@field start_by number by the loop's clock
 
 ---@param path string
 ---@param arguments string[]
+---@param believe boolean
 ---@return gantry.ExecBeginning? beginning, gantry.Error|gantry.Error[]|nil err
-local function begin(path, arguments)
+local function begin(path, arguments, believe)
   local gates, _, unusable = settings.find "gates"
   if unusable then return nil, unusable end
-  local connect = gates and reach_engine or begin_to_connect()
+  local connect = gates and reach_engine or begin_to_connect(believe)
   local policy, err = policies.load(path, context.of({ args = arguments, verb = "exec" }, connect),
     { print = function(text, from) host_log.say("info", ("%s: %s"):format(from, text)) end })
   if not policy then return nil, err end
@@ -86,10 +91,10 @@ end
 local function prepare(beginning)
   local policy = beginning.policy
   tell_of_host(policy)
-  local engine, unreachable = beginning.connect()
-  if not engine then return nil, unreachable end
-  return launch.new { name = policy.name, config = policy.config, engine = engine, options = { policy = policy.path },
-    start_by = beginning.start_by }
+  local engine, other = beginning.connect()
+  if not engine then return nil, other end
+  return launch.new { name = policy.name, config = policy.config, engine = engine, remembered = other,
+    options = { policy = policy.path }, start_by = beginning.start_by }
 end
 
 ---@param beginning gantry.ExecBeginning
@@ -105,22 +110,33 @@ local function run_on_engine(beginning, arguments)
   local ok, problem = self:start_in_time(arguments)
   if ok then ok, problem = self:see_off() end
   if not ok then
-    face.tell("failed", messages.reason(problem))
+    if problem.code ~= "ENGINE_CHANGED" then face.tell("failed", messages.reason(problem)) end
     return nil, problem
   end
-  -- The plugin runs: now there is time for what was left when the machine's power went.
+  -- The plugin runs: now there is time for the launch after this, and for what was left when the machine's power went.
+  self.remembered:keep()
   if #launches.of_other_boots() > 0 then require("gantry.plugin.leftovers").remove_earlier_boots(self.engine) end
   return true
 end
 
 ---@param path string
 ---@param arguments string[]
+---@param believe boolean
 ---@return boolean? ok, gantry.Error|gantry.Error[]|nil err
-function launcher.run(path, arguments)
-  local beginning, err = begin(path, arguments)
+local function attempt(path, arguments, believe)
+  local beginning, err = begin(path, arguments, believe)
   if not beginning then return nil, err end
   if not beginning.gates then return run_on_engine(beginning, arguments) end
   return by_gate.run(beginning.policy, beginning.gates, arguments, beginning.start_by - core.loop.clock())
+end
+
+---@param path string
+---@param arguments string[]
+---@return boolean? ok, gantry.Error|gantry.Error[]|nil err
+function launcher.run(path, arguments)
+  local ok, err = attempt(path, arguments, true)
+  if ok or not errors.is(err, "ENGINE_CHANGED") then return ok, err end
+  return attempt(path, arguments, false)
 end
 
 ---@param path string the policy

@@ -65,6 +65,7 @@ surroundings.paths = {
     .. "`state_dir` names another: for root, for users, and for users without a HOME." },
   { names = "up, up/.control, launches", text = "In the state directory: what `gantry up` keeps, the path of its "
     .. "control socket, by which it is found from another login or cron, and the containers that were made." },
+  { names = "engine.json", text = "In the state directory: what the engine said of itself to the last `gantry exec`." },
   { names = "/var/lib/gantry/oci, $XDG_DATA_HOME/gantry/oci, ~/.local/share/gantry/oci, /var/tmp/gantry-UID/oci",
     text = "Images that no daemon keeps, unless `image_dir` names another folder: for root, for users, and for users "
     .. "without a HOME." },

@@ -1,0 +1,157 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+--- `gantry exec` on an engine that was asked before: the container is made while it says what it is, and the plugin
+--- starts only where that is what it was. Whatever is remembered, nobody is worse off than at the first launch.
+
+local core = require "gantry.core"
+local hosts = require "engine.hosts"
+local json = require "gantry.json"
+local support = require "engine.support"
+local task = require "gantry.task"
+
+local PRIVATE_FILE <const> = tonumber("600", 8)
+
+describe("gantry exec, on an engine that it knows,", function()
+  local root, runtime_dir, policy, memory, proxy, requests
+
+  before_each(function()
+    root = support.temporary()
+    runtime_dir, policy, memory = root .. "/run", root .. "/plugin", root .. "/state/engine.json"
+    assert(os.execute("mkdir -m 700 " .. runtime_dir))
+    hosts.policy(policy, 'image = "gantry-test-kv:latest", disable_network = true, start_timeout = "5s"')
+  end)
+
+  after_each(function()
+    task.run(function() hosts.assert_nothing_left(policy, runtime_dir) end)
+    support.remove(root)
+  end)
+
+  ---@param pattern string? of the request that gets an action of tests/engine/fault_proxy.lua; none where nil
+  ---@param action string?
+  local function start_proxy(pattern, action)
+    local ready = task.event()
+    requests = ""
+    os.remove(root .. "/engine.sock")
+    proxy = assert(core.process.spawn(task.loop(), { "lua5.4", support.source .. "/tests/engine/fault_proxy.lua",
+      root .. "/engine.sock", support.engine().endpoint.unix_socket, pattern or "none of them", action or "drop",
+      input = "null", output = "pipe", error = "inherit", on_exit = function() end,
+      on_output = function(_, bytes)
+        requests = requests .. bytes
+        ready:set()
+      end }))
+    ready:wait()
+  end
+
+  ---How often a request was made, as far as is known by now.
+  local function count(pattern) return select(2, requests:gsub(pattern, "")) end
+
+  ---Starts the policy as a host would, and ends it once it has said a line.
+  ---@return string line, string stderr
+  local function launch()
+    local command = support.command({}, { executable = policy, runtime_dir = runtime_dir, environment = {
+      "DOCKER_HOST=unix://" .. root .. "/engine.sock", "GANTRY_STATE_DIR=" .. root .. "/state",
+      "GANTRY_KV_COOKIE=" .. support.cookie[2], "PLUGIN_MIN_PORT=1", "PLUGIN_MAX_PORT=2",
+      "PLUGIN_PROTOCOL_VERSIONS=1" } })
+    local line = command:await("stdout", "[^\n]+\n")
+    support.eventually("the launch is over", function() return #hosts.processes(policy).launcher == 0 end)
+    command:kill "TERM"
+    command:wait()
+    hosts.assert_nothing_left(policy, runtime_dir)
+    return line, command.stderr
+  end
+
+  ---@param case string? what it is about
+  ---@return string stderr
+  local function serves(case)
+    local line, stderr = launch()
+    assert.is_truthy(line:find "^1|1|unix|", ("%s: %s"):format(case, line))
+    return stderr
+  end
+
+  ---@param fn fun()
+  local function over_proxy(fn)
+    task.run(function()
+      start_proxy()
+      fn()
+      proxy:close()
+    end)
+  end
+
+  ---@param pattern string
+  ---@param action string
+  local function restart_proxy(pattern, action)
+    proxy:close()
+    start_proxy(pattern, action)
+  end
+
+  local function remembered() return assert(json.decode(assert(core.files.read(memory, 65536)))) end
+
+  it("makes the container while it is asked, and starts nothing before it has answered", function()
+    over_proxy(function()
+      serves()
+      assert.are.equal(PRIVATE_FILE, core.system.stat(memory).mode)
+      local written = core.system.stat(memory).mtime
+      serves()
+      assert.are.equal(written, core.system.stat(memory).mtime)
+      assert.are.equal(2, count "POST [^\n]*/create")
+      restart_proxy("/info", "hang")
+      assert.matches("took longer than its host waits", launch())
+      assert.are.equal(1, count "POST [^\n]*/create")
+      assert.are.equal(0, count "POST [^\n]*/start")
+      assert.are.equal(1, count "DELETE ")
+    end)
+  end)
+
+  it("makes it anew where the engine is another one by now", function()
+    over_proxy(function()
+      launch()
+      for field, value in pairs { rootless = true, selinux = true, version = "1.0", runtimes = {},
+        cgroup_version = 7 } do
+        local before = remembered()
+        local changed = remembered()
+        changed.info[field] = value
+        assert(core.files.replace(memory, assert(json.encode(changed)), PRIVATE_FILE))
+        requests = ""
+        local stderr = serves(field)
+        assert.is_nil(stderr:find("error", 1, true), stderr)
+        assert.are.equal(2, count "POST [^\n]*/create", field)
+        assert.are.equal(1, count "POST [^\n]*/start", field)
+        assert.are.same(before, remembered())
+      end
+    end)
+  end)
+
+  it("asks as at the first time where what is remembered is of no use", function()
+    over_proxy(function()
+      launch()
+      local good = assert(core.files.read(memory, 65536))
+      for _, text in ipairs { "", "{", "[]", "{}", '{"info":{}}', '{"info":[1]}', "\0\255", good:sub(1, -20),
+        good:gsub('"kind":"%l+"', '"kind":5'), good:gsub('"rootless":%l+', '"rootless":"no"'),
+        good:gsub('"server":"[^"]*"', '"server":"another"'), good:gsub('"api":"[^"]*"', '"api":"9.99"') } do
+        assert(core.files.replace(memory, text, PRIVATE_FILE))
+        requests = ""
+        serves(text)
+        assert.are.equal(1, count "POST [^\n]*/create", text)
+        assert.are.equal(good, core.files.read(memory, 65536))
+      end
+      assert(os.execute("chmod 666 " .. memory)) -- whoever else may write there
+      serves()
+      assert.are.equal(PRIVATE_FILE, core.system.stat(memory).mode)
+      os.remove(memory)
+      assert(os.execute(("ln -s %s %s"):format(policy, memory)))
+      serves()
+    end)
+  end)
+
+  it("believes nothing of what the engine did not confirm", function()
+    over_proxy(function()
+      launch()
+      for _, answer in ipairs { "not allowed", "500", "garbage for JSON", "SELinux" } do
+        restart_proxy("/info", answer)
+        serves(answer)
+        assert.are.equal(2, count "POST [^\n]*/create", answer)
+        assert.are.equal(1, count "POST [^\n]*/start", answer)
+      end
+    end)
+  end)
+end)
