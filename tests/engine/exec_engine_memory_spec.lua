@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
---- `gantry exec` on an engine that was asked before: the container is made while it says what it is, and the plugin
---- starts only where that is what it was. Whatever is remembered, nobody is worse off than at the first launch.
+--- `gantry exec` on an engine that was asked before: just before, and it is not asked; longer ago, and the container is
+--- made while it says what it is, and the plugin starts where that is what it was. Whatever is remembered, nobody is
+--- worse off than at the first launch.
 
 local core = require "gantry.core"
 local hosts = require "engine.hosts"
@@ -86,14 +87,32 @@ describe("gantry exec, on an engine that it knows,", function()
 
   local function remembered() return assert(json.decode(assert(core.files.read(memory, 65536)))) end
 
+  ---@param changes table? of what is remembered
+  local function age(changes)
+    local record = remembered()
+    record.asked = record.asked - 60
+    for name, value in pairs(changes or {}) do record.info[name] = value end
+    assert(core.files.replace(memory, assert(json.encode(record)), PRIVATE_FILE))
+  end
+
+  it("asks once where plugins start one after the other", function()
+    over_proxy(function()
+      for _ = 1, 3 do serves() end
+      assert.are.equal(PRIVATE_FILE, core.system.stat(memory).mode)
+      assert.are.equal(1, count "/info")
+      assert.are.equal(3, count "POST [^\n]*/create")
+      age()
+      local before = remembered().asked
+      serves()
+      assert.are.equal(2, count "/info")
+      assert.is_true(remembered().asked > before)
+    end)
+  end)
+
   it("makes the container while it is asked, and starts nothing before it has answered", function()
     over_proxy(function()
-      serves()
-      assert.are.equal(PRIVATE_FILE, core.system.stat(memory).mode)
-      local written = core.system.stat(memory).mtime
-      serves()
-      assert.are.equal(written, core.system.stat(memory).mtime)
-      assert.are.equal(2, count "POST [^\n]*/create")
+      launch()
+      age()
       restart_proxy("/info", "hang")
       assert.matches("took longer than its host waits", launch())
       assert.are.equal(1, count "POST [^\n]*/create")
@@ -107,32 +126,42 @@ describe("gantry exec, on an engine that it knows,", function()
       launch()
       for field, value in pairs { rootless = true, selinux = true, version = "1.0", runtimes = {},
         cgroup_version = 7 } do
-        local before = remembered()
-        local changed = remembered()
-        changed.info[field] = value
-        assert(core.files.replace(memory, assert(json.encode(changed)), PRIVATE_FILE))
+        local before = remembered().info
+        age { [field] = value }
         requests = ""
         local stderr = serves(field)
         assert.is_nil(stderr:find("error", 1, true), stderr)
         assert.are.equal(2, count "POST [^\n]*/create", field)
         assert.are.equal(1, count "POST [^\n]*/start", field)
-        assert.are.same(before, remembered())
+        assert.are.same(before, remembered().info)
       end
+    end)
+  end)
+
+  it("asks again after a launch that failed", function()
+    over_proxy(function()
+      launch()
+      restart_proxy("/create", "500")
+      assert.matches("the engine is broken", launch())
+      assert.is_nil(core.system.stat(memory))
     end)
   end)
 
   it("asks as at the first time where what is remembered is of no use", function()
     over_proxy(function()
       launch()
-      local good = assert(core.files.read(memory, 65536))
+      local good, info = assert(core.files.read(memory, 65536)), remembered().info
       for _, text in ipairs { "", "{", "[]", "{}", '{"info":{}}', '{"info":[1]}', "\0\255", good:sub(1, -20),
         good:gsub('"kind":"%l+"', '"kind":5'), good:gsub('"rootless":%l+', '"rootless":"no"'),
-        good:gsub('"server":"[^"]*"', '"server":"another"'), good:gsub('"api":"[^"]*"', '"api":"9.99"') } do
+        good:gsub('"server":"[^"]*"', '"server":"another"'), good:gsub('"api":"[^"]*"', '"api":"9.99"'),
+        good:gsub('"asked":[%d.]+', '"asked":"now"'), good:gsub('"asked":[%d.]+', '"asked":1e300'),
+        (good:gsub('"boot":"%x+', '"boot":"0')) } do
         assert(core.files.replace(memory, text, PRIVATE_FILE))
         requests = ""
         serves(text)
         assert.are.equal(1, count "POST [^\n]*/create", text)
-        assert.are.equal(good, core.files.read(memory, 65536))
+        assert.are.equal(1, count "/info", text)
+        assert.are.same(info, remembered().info)
       end
       assert(os.execute("chmod 666 " .. memory)) -- whoever else may write there
       serves()
@@ -145,8 +174,9 @@ describe("gantry exec, on an engine that it knows,", function()
 
   it("believes nothing of what the engine did not confirm", function()
     over_proxy(function()
-      launch()
       for _, answer in ipairs { "not allowed", "500", "garbage for JSON", "SELinux" } do
+        launch()
+        age()
         restart_proxy("/info", answer)
         serves(answer)
         assert.are.equal(2, count "POST [^\n]*/create", answer)

@@ -110,6 +110,7 @@ local function run_on_engine(beginning, arguments)
   local ok, problem = self:start_in_time(arguments)
   if ok then ok, problem = self:see_off() end
   if not ok then
+    self.remembered:forget() -- it may be why
     if problem.code ~= "ENGINE_CHANGED" then face.tell("failed", messages.reason(problem)) end
     return nil, problem
   end

@@ -1,12 +1,15 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- exec/remembered_engine.lua: what an engine said of itself to the launch before. Docker and Podman start programs of
---- their own to answer that, for longer than a launch works before its container is made. So it is believed meanwhile,
---- and held against the engine's own answer once the container is made and before the plugin starts.
+--- their own to answer that, which takes as long as all that a launch does before its container is made. For some
+--- seconds it is believed, since hosts start their plugins one after the other; later it is believed until the engine
+--- has answered anew: the container is made meanwhile, and the plugin starts where the answer is the same.
 
+local core = require "gantry.core"
 local errors = require "gantry.base.errors"
 local interface = require "gantry.engine.interface"
 local json = require "gantry.json"
+local machine = require "gantry.base.machine"
 local state_dir = require "gantry.place.state_dir"
 local types = require "gantry.base.types"
 local version = require "gantry.base.version"
@@ -21,10 +24,14 @@ local INFO <const> = types.object {
   remapped = types.optional(types.object { uid = maybe_number, gid = maybe_number }),
 }
 
+-- Seconds that an answer counts without a question: hosts start their plugins one after the other.
+local FRESH <const> = 10
+
 ---@class gantry.RememberedEngine
 ---@field engine gantry.EngineClient
----@field answer gantry.Event of the engine's own, to come
----@field text string? what was believed, as it is written down
+---@field answer gantry.Event? of the engine's own, to come; nil where it is not asked
+---@field asked_at number? by the loop's clock, which all processes have in common
+---@field believed string? what it said before, as JSON; nil where nothing is believed
 local RememberedEngine = {}
 RememberedEngine.__index = RememberedEngine
 
@@ -33,54 +40,66 @@ RememberedEngine.__index = RememberedEngine
 local function path() return state_dir.path() .. "/engine.json" end
 
 ---@param engine gantry.EngineClient
----@param info gantry.EngineInfo
----@return string
-local function encode(engine, info)
-  return assert(json.encode { engine = engine.endpoint.name, server = engine.server, api = engine.api,
-    version = version, info = info })
+---@return table<string, any> whose answer it is: homes, and with them this file, may be several machines'
+local function describe(engine)
+  return { engine = engine.endpoint.name, server = engine.server, api = engine.api, version = version,
+    boot = machine.boot() }
 end
 
 ---@param engine gantry.EngineClient
----@return string? text, gantry.EngineInfo? info
+---@return gantry.EngineInfo? info nil where nothing is known of this engine, or by another gantry
+---@return boolean? fresh
 local function read(engine)
   local text = state_dir.read(path())
   local record = text and json.decode(text)
-  local info = type(record) == "table" and record.info
-  if not info or not types.first_finding(INFO, info, "it") then return nil end
-  -- Of this engine, and of this version of both.
-  if encode(engine, info) ~= text then return nil end
-  return text, info
+  if type(record) ~= "table" or not types.first_finding(INFO, record.info, "it") then return nil end
+  for name, value in pairs(describe(engine)) do
+    if record[name] ~= value then return nil end
+  end
+  local age = math.type(record.asked) and core.loop.clock() - record.asked
+  return record.info, age and age >= 0 and age < FRESH
 end
 
----Asks an engine what it is, and has it be what it was at the launch before until it has answered.
+---Asks an engine what it is, unless it was asked just before, and has it be what it was then until it has answered.
 ---@param engine gantry.EngineClient
 ---@param believe boolean whether what is remembered counts
 ---@return gantry.RememberedEngine
 function remembered_engine.ask(engine, believe)
-  local self = setmetatable({ engine = engine, answer = engine:ask() }, RememberedEngine)
+  local self, fresh = setmetatable({ engine = engine }, RememberedEngine), nil
   -- One without a daemon looks at the machine itself.
-  if believe and engine.api and not engine.known_info then self.text, engine.known_info = read(engine) end
+  if believe and engine.api and not engine.known_info then
+    engine.known_info, fresh = read(engine)
+    self.believed = engine.known_info and json.encode(engine.known_info)
+  end
+  if not fresh then self.answer, self.asked_at = engine:ask(), core.loop.clock() end
   return self
 end
 
----Waits for the engine's own answer, where another was believed.
+---Waits for the engine's own answer, where another was believed meanwhile.
 ---@return boolean? same
 ---@return gantry.Error? err ENGINE_CHANGED: what has been made is to be taken away, and made anew
 function RememberedEngine:confirm()
-  if not self.text then return true end
+  if not self.believed or not self.answer then return true end
   local info, err = self.answer:wait()
-  if info and encode(self.engine, info) == self.text then return true end
+  if info and json.encode(info) == self.believed then return true end
   if not info and not interface.answered(err) then return nil, err end
-  state_dir.remove(path())
+  self:forget()
   return nil, errors.new("ENGINE_CHANGED", ("the engine at %s is not what it was at the launch before"):format(
     self.engine.endpoint.name))
+end
+
+---Has the next launch ask, and wait for the answer.
+function RememberedEngine:forget()
+  if self.believed then state_dir.remove(path()) end
 end
 
 ---Remembers what the engine has said for the next launch, which asks anew where that cannot be written down.
 function RememberedEngine:keep()
   local engine = self.engine
-  if self.text or not engine.api or not engine.known_info then return end
-  state_dir.write(path(), encode(engine, engine.known_info))
+  if not self.answer or not engine.api or not engine.known_info then return end
+  local record = describe(engine)
+  record.info, record.asked = engine.known_info, self.asked_at
+  state_dir.write(path(), assert(json.encode(record)) .. "\n")
 end
 
 return remembered_engine
