@@ -71,7 +71,7 @@ func (e *engine) ask(method, path string) error {
 	return body.Close()
 }
 
-func (e *engine) create(container map[string]interface{}) (id string, err error) {
+func (e *engine) create(container object) (id string, err error) {
 	body, err := e.call(http.MethodPost, "/containers/create", container)
 	if err != nil {
 		return "", err
@@ -96,6 +96,16 @@ func (e *engine) learnExit(id string) error {
 		return err
 	}
 	return e.ask(http.MethodGet, "/containers/"+url.PathEscape(id)+"/json")
+}
+
+// get fills in what the engine answers.
+func (e *engine) get(path string, answer interface{}) error {
+	body, err := e.call(http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return json.NewDecoder(body).Decode(answer)
 }
 
 func (e *engine) remove(id string) error {

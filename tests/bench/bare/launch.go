@@ -16,6 +16,8 @@ import (
 
 const socketDirectory = "/tmp/go-plugin-container" // in the container
 
+type object = map[string]interface{}
+
 // launcher is what every launch has in common.
 type launcher struct {
 	engine  *engine
@@ -24,6 +26,8 @@ type launcher struct {
 	labels  map[string]string
 	cookie  string
 	network bool
+	alike   bool
+	like    *made // where it is to be the same container as another launcher's
 }
 
 // running is one plugin: what was made of it so far, to be undone by end.
@@ -130,8 +134,10 @@ func (l *launcher) end(plugin *running, err error) error {
 }
 
 // config is what plugincontainer asks for, but that nothing is logged and that the container is not removed by itself.
-func (l *launcher) config(directory string) map[string]interface{} {
-	type object = map[string]interface{}
+func (l *launcher) config(directory string) object {
+	if l.like != nil {
+		return l.like.config(directory)
+	}
 	return object{
 		"Image": l.image, "Cmd": l.args, "NetworkDisabled": !l.network, "Labels": l.labels,
 		"Env": []string{l.cookie, "PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR=" + socketDirectory},

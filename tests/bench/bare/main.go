@@ -36,6 +36,7 @@ func main() {
 	undo := flag.String("undo", "", "`COMMAND` that ends what -run started")
 	directory := flag.String("directory", "", "of the socket of what -run starts")
 	policy := flag.String("exec", "", "compare with the launch of this executable `POLICY`")
+	flag.BoolVar(&l.alike, "alike", false, "with -exec, and with the engine's calls for the container that it makes")
 	flag.Parse()
 	l.args = strings.Fields(*args)
 	if key, value, given := strings.Cut(*label, "="); given {
