@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 --- exec/launcher.lua: what a go-plugin host waits for, in a process of its own: reaches the engine, loads the policy,
---- launches (exec/launch.lua), and ends. The engine is asked what it is before all that is to follow is loaded: it
---- takes as long to answer as all of that.
+--- launches (exec/launch.lua), and ends. Where it is to say what it is, the engine is asked before all that is to
+--- follow is loaded: it takes as long to answer as all of that.
 
 collectgarbage "stop" -- this process ends before it would pay
 -- Not all of gantry: what is loaded here is loaded for every start of a plugin. The engine's client alone at once.
@@ -14,7 +14,6 @@ local face_watch = require "gantry.exec.face_watch"
 local later = require "gantry.base.later"
 local settings = require "gantry.policy.settings"
 local task = require "gantry.task"
-local remembered_engine = later "gantry.exec.remembered_engine"
 local by_gate = later "gantry.exec.by_gate"
 local context = later "gantry.policy.context"
 local host_log = later "gantry.exec.host_log"
@@ -22,6 +21,7 @@ local launch = later "gantry.exec.launch"
 local launches = later "gantry.place.launches"
 local messages = later "gantry.handover.messages"
 local policies = later "gantry.policy"
+local remembered_engine = later "gantry.exec.remembered_engine"
 
 local launcher = {}
 
@@ -108,14 +108,16 @@ local function run_on_engine(beginning, arguments)
     if not self.has_started then task.shield(self.release, self) end
   end })
   local ok, problem = self:start_in_time(arguments)
-  if ok then ok, problem = self:see_off() end
+  if ok then
+    self.remembered:keep() -- while the plugin starts
+    ok, problem = self:see_off()
+  end
   if not ok then
     self.remembered:forget() -- it may be why
     if problem.code ~= "ENGINE_CHANGED" then face.tell("failed", messages.reason(problem)) end
     return nil, problem
   end
-  -- The plugin runs: now there is time for the launch after this, and for what was left when the machine's power went.
-  self.remembered:keep()
+  -- The plugin runs: now there is time for what was left when the machine's power went.
   if #launches.of_other_boots() > 0 then require("gantry.plugin.leftovers").remove_earlier_boots(self.engine) end
   return true
 end
