@@ -38,6 +38,11 @@ describe("nearest", function()
     assert.is_nil(nearest.find("image", {}))
   end)
 
+  it("finds one that differs by the case of its letters alone, however short", function()
+    assert.equal("kv", nearest.find("KV", { "k", "kv", "kw" }))
+    assert.equal("pids_limit", nearest.find("PIDS_LIMIT", { "memory", "pids_limit" }))
+  end)
+
   it("takes the first in the alphabet of those that are as near", function()
     assert.equal("bar", nearest.find("baz", { "bay", "bar", "bat" }))
   end)

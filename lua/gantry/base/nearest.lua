@@ -47,9 +47,12 @@ end
 
 ---@param name string
 ---@param known string[]
----@return string? nearest nil where none is near: more than a third of the letters differ
+---@return string? nearest nil where none is near: more than a third of the letters differ, and not by their case alone
 function nearest.find(name, known)
-  local best, letters = nil, {}
+  local best, letters, lower = nil, {}, name:lower()
+  for _, candidate in ipairs(known) do
+    if candidate:lower() == lower then return candidate end
+  end
   local limit = max(1, #name // 3)
   for i = 1, #name do letters[byte(name, i)] = true end
   for _, candidate in ipairs(known) do

@@ -108,11 +108,16 @@ end
 ---@param wanted gantry.Type of each answer
 ---@param show fun(value: table): integer?
 ---@param judge (fun(value: table): integer)? the exit code where the value itself is printed
+---@param further (fun(value: table): string?)? the action that is asked for after such an answer, to be shown instead
 ---@return integer exit_code the first that is not 0
-function control.ask_each(arguments, method, action, wanted, show, judge)
+function control.ask_each(arguments, method, action, wanted, show, judge, further)
   local failures, told, code = {}, {}, exit_codes.OK
+  local function ask(name, what) return request(arguments, method, client.plugin_path(name, what), wanted) end
   control.for_each(arguments.names, function(name)
-    return request(arguments, method, client.plugin_path(name, action), wanted)
+    local value, err = ask(name, action)
+    local more = value and further and further(value)
+    if more then return ask(name, more) end
+    return value, err
   end, function(value, err)
     if err and not told[err.message] then failures[#failures + 1], told[err.message] = err, true end
     local came = value and tell(arguments, value, show, judge) or exit_codes.OK
@@ -193,11 +198,17 @@ end
 local ON_ITS_WAY <const> = { backoff = true, waiting = true, adopting = true }
 
 ---Has something done to each plugin that was named: one line tells what came of it.
----@param arguments table
----@param action "start"|"stop"|"restart", and a query
+---@param arguments table wait: for whatever a plugin waits for, once that is told
+---@param action "start"|"stop"|"restart"
 ---@param wanted string state
 ---@return integer exit_code PLUGIN where one did not come to be as it was wanted
 function control.act(arguments, action, wanted)
+  local function await(value)
+    if not arguments.wait or not ON_ITS_WAY[value.state] then return nil end
+    local reason = reason_of(value)
+    printable.write_stderr(("%s: is %s%s\n"):format(value.name, value.state, reason and ": " .. reason or ""))
+    return "start?wait=1"
+  end
   local function judge(value) return value.state == wanted and exit_codes.OK or exit_codes.PLUGIN end
   return control.ask_each(arguments, "POST", action, control.types.plugin, function(value)
     local address, reason = value.address, reason_of(value)
@@ -211,7 +222,7 @@ function control.act(arguments, action, wanted)
     printable.write_stderr(("plugin '%s' is %s, not %s%s (see gantry why %s%s)\n"):format(value.name, value.state,
       wanted, reason and ": " .. reason or "", value.name, may_wait))
     return judge(value)
-  end, judge)
+  end, judge, await)
 end
 
 return control

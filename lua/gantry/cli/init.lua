@@ -153,11 +153,11 @@ local function meant_verb(name)
   if name:find "%.lua$" then
     return (": `gantry run %s` launches a policy's plugin"):format(require("gantry.base.shell").quote(name))
   end
-  local near = nearest.find(lower, verb_names())
+  local near = nearest.find(name, verb_names())
   if near then return ("; did you mean '%s'?"):format(near) end
   local known = {}
   for alias in pairs(aliases) do known[#known + 1] = alias end
-  near = nearest.find(lower, known)
+  near = nearest.find(name, known)
   return near and ": " .. aliases[near] or ""
 end
 

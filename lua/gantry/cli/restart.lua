@@ -13,6 +13,6 @@ return {
     parser:flag("--wait", "Wait also for what a plugin waits for: others, the engine, its next try.")
   end,
   run = function(arguments)
-    return control.act(arguments, arguments.wait and "restart?wait=1" or "restart", "ready")
+    return control.act(arguments, "restart", "ready")
   end,
 }

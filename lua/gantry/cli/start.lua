@@ -13,6 +13,6 @@ return {
     parser:flag("--wait", "Wait also for what a plugin waits for: others, the engine, its next try.")
   end,
   run = function(arguments)
-    return control.act(arguments, arguments.wait and "start?wait=1" or "start", "ready")
+    return control.act(arguments, "start", "ready")
   end,
 }

@@ -25,6 +25,8 @@ return {
   cases = {
     { "gantry start app", 4, "plugin 'app' is waiting, not ready", "waits for db (no such policy)", "--wait" },
     { "gantry restart app", 4, "plugin 'app' is waiting, not ready", "waits for db (no such policy)", "--wait" },
+    { "timeout 1 gantry start --wait app; true", 0, "app: is waiting: waits for db (no such policy)" },
+    { "timeout 1 gantry restart --wait tries; true", 0, "tries: is backoff: ", "next try in" },
     { "gantry start kv app", 4, "kv: ready", "waits for db" },
     { "gantry start --json app", 4, '"detail":"waits for db (no such policy)"' },
     { "gantry start ring", 4, "plugin 'ring' is failed", "dependency cycle" },
@@ -33,6 +35,7 @@ return {
       "--wait" },
     { "gantry restart tries", 4, "plugin 'tries' is backoff, not ready", "next try in" },
     { "gantry stop kw", 1, "no plugin 'kw' is supervised", "did you mean 'kv'?" },
+    { "gantry stop KV", 1, "no plugin 'KV' is supervised", "did you mean 'kv'?" },
     { "gantry stop kw vk", 1, "no plugin 'kw' is supervised", "no plugin 'vk' is supervised" },
     { "gantry inspect nobody kv", 1, "no plugin 'nobody' is supervised", "kv.lua" },
     { "gantry inspect --json nobody", 1, "PLUGIN_UNKNOWN" },
