@@ -190,17 +190,45 @@ describe("gantry exec, while its engine is away,", function()
     start_proxy()
   end)
 
+  ---Has the proxy of faults in the other one's place.
+  ---@param pattern string
+  ---@param action string
+  ---@return gantry.Process faulty to be closed
+  ---@return gantry.Event broken
+  local function replace_proxy(pattern, action)
+    local socket, ready, broken = root .. "/engine.sock", task.event(), task.event()
+    stop_proxy()
+    os.remove(socket)
+    local faulty = assert(core.process.spawn(task.loop(), {
+      "lua5.4", support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket,
+      pattern, action, input = "null", output = "pipe", error = "inherit", on_exit = function() end,
+      on_output = function(_, bytes)
+        ready:set()
+        if bytes:find "broken" then broken:set() end
+      end,
+    }))
+    ready:wait()
+    return faulty, broken
+  end
+
+  test("leaves no container whose request was lost on its way back, and sent once more", function()
+    local faulty, broken = replace_proxy("/containers/create", "abandon")
+    hosts.policy(policy, KV)
+    host = hosts.start("hold", { policy }, { runtime_dir = runtime_dir, input = "pipe",
+      environment = { "DOCKER_HOST=unix://" .. root .. "/engine.sock" } })
+    broken:wait()
+    host.process:close_input()
+    host:wait()
+    hosts.assert_nothing_left(policy, runtime_dir)
+    faulty:close()
+    os.remove(root .. "/engine.sock")
+    start_proxy()
+  end)
+
   test("has the container go where the engine goes away in the middle of its removal", function()
     start_host()
     local socket = root .. "/engine.sock"
-    stop_proxy()
-    os.remove(socket)
-    local broken = task.event()
-    local faulty = assert(core.process.spawn(task.loop(), {
-      "lua5.4", support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket,
-      "DELETE /", "die", input = "null", output = "pipe", error = "inherit", on_exit = function() end,
-      on_output = function(_, bytes) if bytes:find "broken" then broken:set() end end,
-    }))
+    local faulty, broken = replace_proxy("DELETE /", "die")
     await_line "is there again after"
     host:kill "KILL"
     broken:wait()

@@ -7,6 +7,7 @@
 ---   drop    the connection is closed before the engine sees the request
 ---   lose    the engine gets the request, its answer is lost: the connection is closed instead
 ---   die     as lose, and from then on every connection is refused, as if the engine had ended
+---   abandon the connection is closed once the engine has the request, which goes on with it
 ---   hang    the request is held and never answered
 ---   twice   the answer's first bytes come twice
 ---   any name of ANSWERS: the engine does not see the request, this is the answer
@@ -116,6 +117,12 @@ local function break_request(bytes, client, server, state)
     return true
   end
   if action == "hang" then return true end
+  if action == "abandon" then
+    server:write(bytes)
+    state.abandoned = true
+    close(client)
+    return true
+  end
   state.lose, state.twice = action ~= "twice", action == "twice"
   return false
 end
@@ -130,6 +137,7 @@ local function serve(client)
     if err then return close(client) end
     carry(client, server, function(bytes) return break_request(bytes, client, server, state) end)
     carry(server, client, function(bytes)
+      if state.abandoned then return true end
       if state.twice then client:write(bytes) end
       state.twice = false
       if not state.lose then return false end

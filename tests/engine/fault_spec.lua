@@ -45,13 +45,15 @@ describe("an engine that breaks off", function()
   -- A request on a kept connection that is closed is sent once more: what comes of it is a ready plugin or an error.
   for _, case in ipairs {
     { "/json", "drop" }, { "/containers/json", "drop" }, { "/containers/create", "drop" },
-    { "/containers/create", "lose" }, { "/attach", "drop" }, { "/attach", "lose" }, { "/start", "drop" },
-    { "/start", "lose" },
+    { "/containers/create", "lose" }, { "/containers/create", "abandon" }, { "/attach", "drop" },
+    { "/attach", "lose" }, { "/start", "drop" }, { "/start", "lose" },
   } do
     it(("at %s (%s)"):format(case[1], case[2]), function()
       local plugin, err = launch_through(case[1], case[2])
       assert.is_truthy(plugin or LOST[err.code], err and err.code .. ": " .. err.message)
       assert.are.same({ "engine.sock" }, support.entries(runtime_dir))
+      task.sleep(1) -- for what the engine is at still
+      assert.are.same({}, support.containers(runtime_dir))
     end)
   end
 

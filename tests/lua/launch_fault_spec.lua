@@ -123,6 +123,21 @@ describe("a launch on an odd engine", function()
     assert.is_true(engine.cancelled)
   end)
 
+  it("waits for a container whose request was answered to nobody, and was sent once more", function()
+    local removals = 0
+    local engine = new_engine {
+      create = function() return nil, errors.new("CONFLICT", "the name is taken", { status = 409 }) end,
+      remove = function()
+        removals = removals + 1
+        return removals == 4 -- before that the engine is at it, and has none
+      end,
+    }
+    local plugin, err = launch(engine)
+    assert.is_nil(plugin)
+    assert.are.equal("CONFLICT", err.code)
+    assert.are.equal(4, removals)
+  end)
+
   it("keeps the reason when the broken stream ends as well", function()
     local engine
     engine = new_engine { broken = errors.new("STREAM_INVALID", "frame header"), start = function()
