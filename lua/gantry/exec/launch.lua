@@ -41,6 +41,7 @@ local LONGEST_DIRECTORY_NAME <const> = 32
 ---@field options { policy: string } with what the steps add
 ---@field start_by number by the loop's clock
 ---@field has_started boolean? its guardians take it away, who know how the host went
+---@field is_released boolean? nothing is left of it
 local Launch = {}
 Launch.__index = Launch
 
@@ -283,16 +284,20 @@ function Launch:start_in_time(arguments)
 end
 
 ---Takes away what a launch made in vain.
+---@return boolean clean else the guardians are to see to it
 function Launch:release()
-  if self.may_appear then return end -- the engine has not answered: the guardians look for it, for a while
+  if self.is_released then return true end
+  if self.may_appear then return false end -- the engine has not answered: they look for it, for a while
   if self.container_name then
     local gone = removal.remove(self.engine, self.container or self.container_name)
-    if not gone then return end -- the guardians wait longer
+    if not gone then return false end -- they wait longer
     launches.forget(self.container_name, self.directory and self.directory:path())
   end
   credentials.drop(self)
   if self.directory then self.directory:remove() end
   face.clean()
+  self.is_released = true
+  return true
 end
 
 return launch

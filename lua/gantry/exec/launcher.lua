@@ -99,7 +99,9 @@ end
 
 ---@param beginning gantry.ExecBeginning
 ---@param arguments string[]
----@return boolean? ok, gantry.Error? err
+---@return boolean? ok
+---@return gantry.Error? err
+---@return boolean? once_more nothing is left of it, and another launch may do
 local function run_on_engine(beginning, arguments)
   local self, err = prepare(beginning)
   if not self then return nil, err end
@@ -114,8 +116,9 @@ local function run_on_engine(beginning, arguments)
   end
   if not ok then
     self.remembered:forget() -- it may be why
-    if problem.code ~= "ENGINE_CHANGED" then face.tell("failed", messages.reason(problem)) end
-    return nil, problem
+    local once_more = problem.code == "ENGINE_CHANGED" and task.shield(self.release, self)
+    if not once_more then face.tell("failed", messages.reason(problem)) end
+    return nil, problem, once_more
   end
   -- The plugin runs: now there is time for what was left when the machine's power went.
   if #launches.of_other_boots() > 0 then require("gantry.plugin.leftovers").remove_earlier_boots(self.engine) end
@@ -125,21 +128,25 @@ end
 ---@param path string
 ---@param arguments string[]
 ---@param believe boolean
----@return boolean? ok, gantry.Error|gantry.Error[]|nil err
+---@return boolean? ok
+---@return gantry.Error|gantry.Error[]|nil err
+---@return boolean? once_more as of run_on_engine
 local function attempt(path, arguments, believe)
   local beginning, err = begin(path, arguments, believe)
   if not beginning then return nil, err end
   if not beginning.gates then return run_on_engine(beginning, arguments) end
-  return by_gate.run(beginning.policy, beginning.gates, arguments, beginning.start_by - core.loop.clock())
+  local ok, problem = by_gate.run(beginning.policy, beginning.gates, arguments,
+    beginning.start_by - core.loop.clock())
+  return ok, problem
 end
 
 ---@param path string
 ---@param arguments string[]
 ---@return boolean? ok, gantry.Error|gantry.Error[]|nil err
 function launcher.run(path, arguments)
-  local ok, err = attempt(path, arguments, true)
-  if ok or not errors.is(err, "ENGINE_CHANGED") then return ok, err end
-  return attempt(path, arguments, false)
+  local ok, err, once_more = attempt(path, arguments, true)
+  if once_more then ok, err = attempt(path, arguments, false) end
+  return ok, err
 end
 
 ---@param path string the policy

@@ -84,8 +84,8 @@ function RememberedEngine:confirm()
   if info and json.encode(info) == self.believed then return true end
   if not info and not interface.answered(err) then return nil, err end
   self:forget()
-  return nil, errors.new("ENGINE_CHANGED", ("the engine at %s is not what it was at the launch before"):format(
-    self.engine.endpoint.name))
+  return nil, errors.new("ENGINE_CHANGED", ("the engine at %s is not what it was at the launch before; start the "
+    .. "plugin again"):format(self.engine.endpoint.name))
 end
 
 ---Has the next launch ask, and wait for the answer.
