@@ -7,6 +7,7 @@ local ahead = require "gantry.plugin.ahead"
 local container = require "gantry.engine.container"
 local core = require "gantry.core"
 local engines = require "gantry.engine"
+local launches = require "gantry.place.launches"
 local oci = require "engine.oci"
 local support = require "engine.support"
 local supervision = require "engine.supervision"
@@ -256,6 +257,32 @@ return { binary = %q, cookie = { %q, %q }, disable_network = true, stop_timeout 
         check_gone()
       end)
     end
+
+    test("leave no directory of a container that a killed gantry up had asked for, and that never came", function()
+      how.policy(place, ("warm = %d,"):format(SIZE))
+      local environment, engine = { GANTRY_STATE_DIR = place.root .. "/state" }, how.engine(place).endpoint.name
+      -- One whose maker was told its id, one whose maker was not, and one that somebody else keeps account of.
+      for name, more in pairs { ["kv-000001"] = { id = ("0"):rep(64) }, ["kv-000002"] = {},
+        ["kv-000003"] = { supervisor = place.root .. "/other" } } do
+        local directory = assert(core.socket_dir.make(place.runtime_dir, name, {}))
+        local launch = { container = "gantry-" .. name, plugin = "kv", engine = engine, waits = "waiting",
+          directory = directory:path(), supervisor = place.root .. "/state/up" }
+        for key, value in pairs(more) do launch[key] = value end
+        assert(launches.keep(launch, environment))
+        directory:close()
+      end
+      assert(os.execute("touch -d '1 minute ago' " .. place.runtime_dir .. "/kv-000002")) -- nothing appears any more
+      place:up()
+      support.eventually("the pool is full", function()
+        local found = place:plugin "kv"
+        return found and found.state == "ready" and found.warm and found.warm.waiting == SIZE
+      end, 120)
+      local left = table.concat(place:directories(), " ") .. " " .. table.concat(place:records(), " ")
+      assert.is_nil(left:find("kv-000001", 1, true), left)
+      assert.is_nil(left:find("kv-000002", 1, true), left)
+      assert.is_truthy(left:find("kv-000003 ", 1, true) and left:find("gantry-kv-000003.json", 1, true), left)
+      assert(os.execute("rm -r " .. place.runtime_dir .. "/kv-000003"))
+    end)
 
     test("leave no directory that a killed gantry up had just begun to make", function()
       how.policy(place, "warm = 1,")

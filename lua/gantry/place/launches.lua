@@ -206,13 +206,12 @@ function launches.of_directory(plugin, directory, environment)
   return list
 end
 
----The socket directories of all launches that are on record.
 ---@param environment table<string, string>?
----@return table<string, boolean>
-function launches.directories(environment)
-  local set = {}
-  for _, record in ipairs(launches.all(environment)) do set[record.directory] = true end
-  return set
+---@return table<string, gantry.LaunchRecord> records by their socket directories
+function launches.by_directory(environment)
+  local records = {}
+  for _, record in ipairs(launches.all(environment)) do records[record.directory] = record end
+  return records
 end
 
 ---The record of a container whose name is another by now.

@@ -286,7 +286,7 @@ end
 ---@param had_record boolean
 ---@param containers table[] with the unit's name
 function takeover.resume(unit, had_record, containers)
-  warm.clean(unit)
+  warm.clean(unit, containers)
   local facts = facts_for(unit, had_record, containers)
   if facts then
     -- One that its policy keeps running, though it is unhealthy, is looked at again.

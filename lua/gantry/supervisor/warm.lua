@@ -19,6 +19,8 @@ local warm = {}
 local LONGEST_BASE <const> = 40
 -- Random ones in a directory's name.
 local BYTES <const> = 3
+-- Seconds in which an engine makes a container that it was asked for by who was killed then.
+local APPEARS <const> = 30
 
 ---The config of the next one that is to wait, and what its launch is told beyond that.
 ---@param unit gantry.Unit
@@ -202,16 +204,36 @@ function warm.postpone(unit)
   return true
 end
 
----Takes directories away that an earlier supervisor made for a container and did not live to ask for.
+---Whether there is nothing of the container that an earlier supervisor wrote down, and will be nothing: it was killed
+---before the engine had answered, or after the container was gone.
 ---@param unit gantry.Unit
-function warm.clean(unit)
-  local root, on_record = unit.supervisor.runtime_dir, nil
+---@param launch gantry.LaunchRecord
+---@param there table<string, boolean> names of the containers that the engine has
+---@return boolean
+local function came_to_nothing(unit, launch, there)
+  local engine = unit.supervisor.engine
+  local its_own = launch.waits and launch.supervisor == unit.supervisor.store.directory
+    and launch.engine == engine.endpoint.name and not launch.keep
+  if not its_own or there[launch.container] then return false end
+  if launch.id or engine.capabilities.ends_with_owner then return true end
+  local status = core.system.stat(launch.directory)
+  return not status or os.time() - status.mtime > APPEARS
+end
+
+---Takes directories away that an earlier supervisor made for a container that never was, or is no more.
+---@param unit gantry.Unit
+---@param containers table[] with its name, as takeover.list has them
+function warm.clean(unit, containers)
+  local root, there, on_record = unit.supervisor.runtime_dir, {}, nil
+  for _, one in ipairs(containers) do there[one.launch and one.launch.container or one.name] = true end
   for _, name in ipairs(core.files.list(root) or {}) do
     local base, number = name:match "^(.*)%-(%x+)$"
     local path = root .. "/" .. name
     if base == unit.name:sub(1, LONGEST_BASE) and #number == 2 * BYTES then
-      on_record = on_record or launches.directories()
-      if not on_record[path] then socket_directory.take_away(path) end
+      on_record = on_record or launches.by_directory()
+      local launch = on_record[path]
+      local gone = (not launch or came_to_nothing(unit, launch, there)) and socket_directory.take_away(path)
+      if gone and launch then launches.forget(launch.container, path) end
     end
   end
 end
