@@ -69,7 +69,7 @@ function remembered_engine.ask(engine, believe)
   -- One without a daemon looks at the machine itself.
   if believe and engine.api and not engine.known_info then
     engine.known_info, fresh = read(engine)
-    self.believed = engine.known_info and json.encode(engine.known_info)
+    self.believed = engine.known_info and json.line(engine.known_info)
   end
   if not fresh then self.answer, self.asked_at = engine:ask(), core.loop.clock() end
   return self
@@ -81,7 +81,7 @@ end
 function RememberedEngine:confirm()
   if not self.believed or not self.answer then return true end
   local info, err = self.answer:wait()
-  if info and json.encode(info) == self.believed then return true end
+  if info and json.line(info) == self.believed then return true end
   if not info and not interface.answered(err) then return nil, err end
   self:forget()
   return nil, errors.new("ENGINE_CHANGED", ("the engine at %s is not what it was at the launch before; start the "
@@ -99,7 +99,7 @@ function RememberedEngine:keep()
   if not self.answer or not engine.api or not engine.known_info then return end
   local record = describe(engine)
   record.info, record.asked = engine.known_info, self.asked_at
-  state_dir.write(path(), assert(json.encode(record)) .. "\n")
+  state_dir.write(path(), json.line(record))
 end
 
 return remembered_engine
