@@ -121,10 +121,10 @@ function Loader:names(at)
 end
 
 -- What a policy has once it asks for it, by the global that it is taken for.
+local ASK <const> = 'write local %s = require "%s" before it'
 local NO_GLOBAL <const> = {
-  gantry = 'write local gantry = require "gantry" before it',
-  restart = 'write local restart = require "gantry.restart" before it',
-  units = 'write local units = require("gantry").units before it',
+  gantry = ASK:format("gantry", "gantry"), restart = ASK:format("restart", "gantry.restart"),
+  units = ASK:format("gantry", "gantry") .. ", and gantry.units",
   ctx = "it is the argument of a policy that is a function: return function(ctx) … end",
 }
 
