@@ -196,19 +196,9 @@ describe("gantry exec, while its engine is away,", function()
   ---@return gantry.Process faulty to be closed
   ---@return gantry.Event broken
   local function replace_proxy(pattern, action)
-    local socket, ready, broken = root .. "/engine.sock", task.event(), task.event()
     stop_proxy()
-    os.remove(socket)
-    local faulty = assert(core.process.spawn(task.loop(), {
-      "lua5.4", support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket,
-      pattern, action, input = "null", output = "pipe", error = "inherit", on_exit = function() end,
-      on_output = function(_, bytes)
-        ready:set()
-        if bytes:find "broken" then broken:set() end
-      end,
-    }))
-    ready:wait()
-    return faulty, broken
+    local faulty = hosts.fault_proxy(root .. "/engine.sock", pattern, action)
+    return faulty.process, faulty.broken
   end
 
   test("leaves no container whose request was lost on its way back, and sent once more", function()

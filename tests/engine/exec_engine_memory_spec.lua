@@ -13,7 +13,7 @@ local task = require "gantry.task"
 local PRIVATE_FILE <const> = tonumber("600", 8)
 
 describe("gantry exec, on an engine that it knows,", function()
-  local root, runtime_dir, policy, memory, proxy, requests
+  local root, runtime_dir, policy, memory, proxy
 
   before_each(function()
     root = support.temporary()
@@ -30,21 +30,11 @@ describe("gantry exec, on an engine that it knows,", function()
   ---@param pattern string? of the request that gets an action of tests/engine/fault_proxy.lua; none where nil
   ---@param action string?
   local function start_proxy(pattern, action)
-    local ready = task.event()
-    requests = ""
-    os.remove(root .. "/engine.sock")
-    proxy = assert(core.process.spawn(task.loop(), { "lua5.4", support.source .. "/tests/engine/fault_proxy.lua",
-      root .. "/engine.sock", support.engine().endpoint.unix_socket, pattern or "none of them", action or "drop",
-      input = "null", output = "pipe", error = "inherit", on_exit = function() end,
-      on_output = function(_, bytes)
-        requests = requests .. bytes
-        ready:set()
-      end }))
-    ready:wait()
+    proxy = hosts.fault_proxy(root .. "/engine.sock", pattern or "none of them", action or "drop")
   end
 
   ---How often a request was made, as far as is known by now.
-  local function count(pattern) return select(2, requests:gsub(pattern, "")) end
+  local function count(pattern) return select(2, proxy.said:gsub(pattern, "")) end
 
   ---Starts the policy as a host would, and ends it once it has said a line.
   ---@return string line, string stderr
@@ -74,14 +64,14 @@ describe("gantry exec, on an engine that it knows,", function()
     task.run(function()
       start_proxy()
       fn()
-      proxy:close()
+      proxy.process:close()
     end)
   end
 
   ---@param pattern string
   ---@param action string
   local function restart_proxy(pattern, action)
-    proxy:close()
+    proxy.process:close()
     start_proxy(pattern, action)
   end
 
@@ -128,7 +118,7 @@ describe("gantry exec, on an engine that it knows,", function()
         cgroup_version = 7 } do
         local before = remembered().info
         age { [field] = value }
-        requests = ""
+        proxy.said = ""
         local stderr = serves(field)
         assert.is_nil(stderr:find("error", 1, true), stderr)
         assert.are.equal(2, count "POST [^\n]*/create", field)
@@ -157,7 +147,7 @@ describe("gantry exec, on an engine that it knows,", function()
         good:gsub('"asked":[%d.]+', '"asked":"now"'), good:gsub('"asked":[%d.]+', '"asked":1e300'),
         (good:gsub('"boot":"%x+', '"boot":"0')) } do
         assert(core.files.replace(memory, text, PRIVATE_FILE))
-        requests = ""
+        proxy.said = ""
         serves(text)
         assert.are.equal(1, count "POST [^\n]*/create", text)
         assert.are.equal(1, count "/info", text)

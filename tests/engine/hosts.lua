@@ -90,6 +90,31 @@ end
 
 CuttingProxy.__close = CuttingProxy.stop
 
+---@class hosts.FaultProxy
+---@field process gantry.Process the caller's to close
+---@field said string what it has said so far: a line for each request
+---@field broken gantry.Event once the one request was
+
+---Stands in front of the engine and breaks one request; use inside a task.
+---@param socket string where it listens
+---@param pattern string of tests/engine/fault_proxy.lua
+---@param action string likewise
+---@return hosts.FaultProxy
+function hosts.fault_proxy(socket, pattern, action)
+  os.remove(socket)
+  local proxy, ready = { said = "", broken = task.event() }, task.event()
+  proxy.process = assert(core.process.spawn(task.loop(), { "lua5.4",
+    support.source .. "/tests/engine/fault_proxy.lua", socket, support.engine().endpoint.unix_socket, pattern, action,
+    input = "null", output = "pipe", error = "inherit", on_exit = function() end,
+    on_output = function(_, bytes)
+      proxy.said = proxy.said .. bytes
+      ready:set()
+      if proxy.said:find("broken\n", 1, true) then proxy.broken:set() end
+    end }))
+  ready:wait()
+  return proxy
+end
+
 ---@param path string
 ---@return string?
 local function read_file(path)

@@ -199,7 +199,7 @@ local interface = {}
 ---@field capabilities gantry.EngineCapabilities
 ---@field api string? the version of its API that was agreed on, where it has one
 ---@field server string? the engine's own software name and version, where it says so
----@field known_info gantry.EngineInfo? once it has been asked
+---@field known_info gantry.EngineInfo? once it has been asked, or what is believed until it has answered
 ---@field closed boolean?
 ---@field chosen string? which engine this is and why, in a few words, where it was taken for want of another
 ---@field swept table<string, boolean> socket directories whose leftovers this client's user has removed: empty at first

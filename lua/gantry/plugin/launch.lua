@@ -46,9 +46,6 @@ local launch = {}
 -- Seconds in which a start that is over must have said how it went, once the output has ended.
 local START_ANSWER <const> = 10
 
--- Seconds in which a container may appear whose creation was not answered.
-local UNANSWERED <const> = 5
-
 -- Of socket directories: for the user and the group.
 local GROUP_MODE <const> = tonumber("770", 8)
 
@@ -242,14 +239,6 @@ local function describe(plugin)
   return spec_of(plugin, plugin.directory_path)
 end
 
----Whether the engine may have made the container all the same, or be at it. A name that is taken has been taken by this
----launch: no other has it, and a request whose connection closed before the answer was sent once more.
----@param failure gantry.Error of Engine:create
----@return boolean
-local function may_be_made(failure)
-  return failure.code == "CONFLICT" or not interface.answered(failure)
-end
-
 local function create(plugin)
   local spec, unbuildable = describe(plugin)
   if not spec then return nil, unbuildable end
@@ -268,7 +257,7 @@ local function create(plugin)
   -- Not to be left half-way: what the engine is creating has to be known to be removed, also by who is cancelled here.
   local created, err = task.shield(function()
     local answer, failure = plugin.engine:create(plugin.container_name, request)
-    plugin.may_appear = failure and may_be_made(failure) and UNANSWERED or nil
+    plugin.may_appear = failure and removal.may_appear(failure)
     return answer, failure
   end)
   if not created then return nil, refusal.explain(plugin, spec, err) end

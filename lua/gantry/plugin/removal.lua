@@ -12,6 +12,8 @@ local removal = {}
 
 -- Seconds.
 local TIMEOUT <const>, FIRST_RETRY <const>, LONGEST_RETRY <const> = 10, 0.05, 1
+-- Seconds in which a container may appear whose creation was not answered.
+local UNANSWERED <const> = 5
 
 -- What is kept of a plugin is kept by its container's whole id.
 local WHOLE_ID <const> = "^" .. ("%x"):rep(64) .. "$"
@@ -21,6 +23,15 @@ local WHOLE_ID <const> = "^" .. ("%x"):rep(64) .. "$"
 ---@param err gantry.Error
 local function passing(err)
   return not interface.answered(err) or err.code == "CONFLICT" or err.code == "ENGINE_ANSWER"
+end
+
+---How long a container may appear that could not be created, as far as anybody was told. A name that is taken has
+---been taken by the same launch: no other has it, and a request whose connection closed before the answer was sent
+---once more.
+---@param failure gantry.Error of Engine:create
+---@return number? seconds nil where the engine has said that there is none
+function removal.may_appear(failure)
+  return (failure.code == "CONFLICT" or not interface.answered(failure)) and UNANSWERED or nil
 end
 
 ---Returns once the container is not on the engine any more.
